@@ -1,0 +1,40 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from nitrogen_jax.errors import NitrogenError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path beside `path` (same suffix); renames it on success, deletes it else.
+
+    Works for a file and for a folder. Ctrl-C counts as failure.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise NitrogenError(f"cannot write {path}: the folder {path.parent} does not exist")
+    # NOTE: the suffix stays last because some writers choose their format by it.
+    temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    remove(temporary)
+    try:
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            remove(path)  # os.replace cannot put a folder over a folder that holds anything
+        os.replace(temporary, path)
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Deletes a file or a whole folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
