@@ -1,0 +1,114 @@
+"""The conventions of flow matching, tested as mathematics."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from nitrogen_jax import flow
+
+SHAPE = (4, 5, 3)
+
+
+def pair(seed: int = 0) -> tuple[jax.Array, jax.Array]:
+    keys = jax.random.split(jax.random.key(seed))
+    return jax.random.normal(keys[0], SHAPE), jax.random.normal(keys[1], SHAPE)
+
+
+def test_path_starts_at_the_noise_and_ends_at_the_action():
+    noise, action = pair()
+    np.testing.assert_array_equal(flow.interpolate(noise, action, jnp.zeros(4)), noise)
+    np.testing.assert_array_equal(flow.interpolate(noise, action, jnp.ones(4)), action)
+
+
+def test_target_is_the_derivative_of_the_path():
+    noise, action = pair()
+    t = jnp.asarray([0.0, 0.3, 0.7, 1.0])
+    _, tangent = jax.jvp(lambda t: flow.interpolate(noise, action, t), (t,), (jnp.ones(4),))
+    np.testing.assert_allclose(tangent, flow.target(noise, action), atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 16, 33])
+def test_euler_is_exact_on_a_straight_path(steps):
+    noise, action = pair()
+    found = flow.euler(lambda x, t: flow.target(noise, action), noise, jnp.arange(steps))
+    np.testing.assert_allclose(found, action, atol=2e-6)
+
+
+def test_euler_visits_the_times_i_over_n():
+    steps = 8
+    times = jnp.arange(steps) / steps
+    # dx/dt = t summed by the left rule from 0 to 1: sum(i / N) / N = (N - 1) / 2N
+    found = flow.euler(lambda x, t: jnp.full_like(x, t), jnp.zeros((1, 1, 1)), times)
+    assert float(found[0, 0, 0]) == pytest.approx((steps - 1) / (2 * steps))
+
+
+def test_euler_converges_at_first_order_on_a_known_field():
+    start = jnp.ones((1, 1, 1))
+
+    def error(steps: int) -> float:
+        found = flow.euler(lambda x, _: -x, start, jnp.arange(steps))
+        return abs(float(found[0, 0, 0]) - np.exp(-1.0))
+
+    assert error(64) / error(128) == pytest.approx(2, rel=0.05)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 16, 50])
+def test_buckets_of_the_sampler_are_those_of_its_times(steps):
+    found = flow.euler_buckets(steps, 1000)
+    assert found.tolist() == [int(i / steps * 1000) for i in range(steps)]
+    assert found[0] == 0
+    assert (np.diff(found) > 0).all()
+
+
+def test_to_bucket_floors():
+    t = jnp.asarray([0.0, 0.0009, 0.001, 0.5, 0.999], jnp.float32)
+    assert flow.to_bucket(t, 1000).tolist() == [0, 0, 1, 500, 999]
+
+
+def test_training_times_follow_the_published_distribution():
+    t = np.asarray(flow.sample_time(jax.random.key(3), (20_000,), 1.6, 0.8, 0.999))
+    assert t.min() >= 0
+    assert t.max() <= 0.999
+    # 1 - t / 0.999 ~ Beta(1.6, 0.8)
+    fit = stats.kstest(1 - t / 0.999, stats.beta(1.6, 0.8).cdf)
+    assert fit.pvalue > 1e-3
+
+
+def test_masked_loss_counts_kept_entries_only():
+    noise, action = pair()
+    mask = jnp.zeros(SHAPE, bool).at[0, :2].set(True)
+    spoiled = action.at[1:].set(1e6)
+    wanted = float(jnp.square(noise[0, :2] - action[0, :2]).mean())
+    assert float(flow.masked_mse(noise, spoiled, mask)) == pytest.approx(wanted, rel=1e-6)
+    assert float(flow.masked_mse(noise, action)) == pytest.approx(
+        float(jnp.square(noise - action).mean()), rel=1e-6
+    )
+
+
+def test_masked_loss_of_nothing_is_zero_with_zero_gradient():
+    noise, action = pair()
+    value, gradient = jax.value_and_grad(flow.masked_mse)(noise, action, jnp.zeros(SHAPE, bool))
+    assert float(value) == 0
+    assert float(jnp.abs(gradient).max()) == 0
+
+
+def test_loss_is_float32_for_bfloat16_inputs():
+    noise, action = (x.astype(jnp.bfloat16) for x in pair())
+    assert flow.masked_mse(noise, action).dtype == jnp.float32
+
+
+def test_guidance_of_scale_zero_is_the_conditional_velocity():
+    conditional, unconditional = pair()
+    np.testing.assert_array_equal(flow.guide(conditional, unconditional, 0.0), conditional)
+    np.testing.assert_allclose(
+        flow.guide(conditional, unconditional, 2.0), 3 * conditional - 2 * unconditional, rtol=1e-5
+    )
+
+
+def test_guidance_without_difference_does_nothing():
+    same, _ = pair()
+    np.testing.assert_array_equal(flow.guide(same, same, 5.0), same)
