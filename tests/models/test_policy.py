@@ -19,6 +19,11 @@ from nitrogen_jax.models.presets import policy_preset
 F32 = {"compute": FLOAT32}
 
 
+def jitted(function, cfg, compute=FLOAT32):
+    """A function of the policy as one program: op by op takes many times longer."""
+    return jax.jit(partial(function, cfg, compute=compute))
+
+
 def noise_for(cfg, batch=3, seed=9):
     return jax.random.normal(jax.random.key(seed), (batch, cfg.horizon, cfg.action_dim))
 
@@ -35,7 +40,7 @@ def test_cached_sampling_equals_velocity_called_at_every_step(small, batch, samp
     cfg, params = small
     noise = noise_for(cfg)
     inputs = batch["frames"], batch["dropped"], batch["game_ids"]
-    context = policy.encode(cfg, params, *inputs, **F32)
+    context = jitted(policy.encode, cfg)(params, *inputs)
     velocity = jax.jit(partial(policy.velocity, cfg, **F32))
     x = noise
     for i in range(cfg.euler_steps):
@@ -48,7 +53,8 @@ def test_guided_sampling_equals_its_definition(small, batch, sampler):
     noise, scale = noise_for(cfg), 1.5
     frames, dropped = batch["frames"], batch["dropped"]
     newest = np.broadcast_to([True, False], (3, 2))
-    contexts = [policy.encode(cfg, params, frames, which, None, **F32) for which in (dropped, newest)]
+    encode = jitted(policy.encode, cfg)
+    contexts = [encode(params, frames, which, None) for which in (dropped, newest)]
     velocity = jax.jit(partial(policy.velocity, cfg, **F32))
     x = noise
     for i in range(cfg.euler_steps):
@@ -64,9 +70,7 @@ def test_guidance_without_history_is_conditional_sampling(small, batch, sampler)
     alone = np.broadcast_to([True, False], (3, 2))
     noise = noise_for(cfg)
     plain = sampler(noise, batch["frames"], alone, None)
-    np.testing.assert_allclose(
-        sampler(noise, batch["frames"], alone, None, 3.0), plain, atol=1e-5
-    )
+    np.testing.assert_allclose(sampler(noise, batch["frames"], alone, None, 3.0), plain, atol=1e-5)
 
 
 def test_dropped_frames_and_games_matter_and_hidden_pixels_do_not(small, batch, sampler):
@@ -91,9 +95,8 @@ def test_fewer_steps_are_a_coarser_integral_of_the_same_field(small, batch):
     noise = noise_for(cfg)
     found = {}
     for steps in (1, 64, 128):
-        given = policy.conditioning(cfg, params, steps, **F32)
-        sample = jax.jit(partial(policy.sample, cfg, **F32))
-        found[steps] = np.asarray(sample(params, given, noise, batch["frames"]))
+        given = jitted(partial(policy.conditioning, steps=steps), cfg)(params)
+        found[steps] = np.asarray(jitted(policy.sample, cfg)(params, given, noise, batch["frames"]))
     assert np.abs(found[64] - found[128]).max() < 0.25 * np.abs(found[1] - found[128]).max()
 
 
@@ -109,13 +112,13 @@ def test_examples_do_not_see_each_other(small, batch, sampler):
 def test_loss_is_random_by_key_alone_and_remat_changes_nothing(small, batch):
     cfg, params = small
 
-    def run(compute, key):
-        loss = partial(policy.loss, cfg, compute=compute)
-        return jax.jit(jax.value_and_grad(loss))(params, batch, jax.random.key(key))
+    def program(compute):
+        return jax.jit(jax.value_and_grad(partial(policy.loss, cfg, compute=compute)))
 
-    value, gradient = run(Compute(), 0)
-    again, same = run(Compute(remat=True), 0)
-    other, _ = run(Compute(), 1)
+    plain, key = program(Compute()), jax.random.key(0)
+    value, gradient = plain(params, batch, key)
+    again, same = program(Compute(remat=True))(params, batch, key)
+    other, _ = plain(params, batch, jax.random.key(1))
     assert float(value) == pytest.approx(float(again), rel=1e-6)
     assert float(value) != float(other)
     scale = max(float(jnp.abs(g).max()) for g in jax.tree.leaves(gradient))
@@ -136,7 +139,7 @@ def test_dropout_is_on_in_the_training_loss_only(small, batch):
         mixer=dataclasses.replace(cfg.mixer, dropout=0.0),
         dit=dataclasses.replace(cfg.dit, dropout=0.0),
     )
-    found = policy.loss_at(without, params, batch, t, noise, jax.random.key(0), **F32)
+    found = jitted(policy.loss_at, without)(params, batch, t, noise, jax.random.key(0))
     assert float(found) == pytest.approx(still[0], rel=1e-5)
 
 
@@ -146,11 +149,10 @@ def test_masked_entries_do_not_reach_the_loss(small, batch):
     wild = {**batch, "actions": np.where(batch["mask"], batch["actions"], 77.0)}
     # at t = 1 the network sees the actions themselves, so show it the same ones
     found = []
+    x = flow.interpolate(noise, batch["actions"], t)
+    context = jitted(policy.encode, cfg)(params, batch["frames"])
+    v = jitted(policy.velocity, cfg)(params, context, x, t)
     for actions in (batch["actions"], wild["actions"]):
-        x = flow.interpolate(noise, batch["actions"], t)
-        v = policy.velocity(
-            cfg, params, policy.encode(cfg, params, batch["frames"], **F32), x, t, **F32
-        )
         found.append(float(flow.masked_mse(v, flow.target(noise, actions), batch["mask"])))
     assert found[0] == pytest.approx(found[1], rel=1e-6)
 
@@ -172,9 +174,9 @@ def test_bfloat16_is_close_and_keeps_float32_parameters(small, batch):
     found = {}
     for dtype in ("float32", "bfloat16"):
         compute = Compute(dtype=dtype)
-        given = policy.conditioning(cfg, params, compute=compute)
+        given = jitted(policy.conditioning, cfg, compute)(params)
         assert given.action_time.dtype == dtype
-        found[dtype] = policy.sample(cfg, params, given, noise, batch["frames"], compute=compute)
+        found[dtype] = jitted(policy.sample, cfg, compute)(params, given, noise, batch["frames"])
     assert found["bfloat16"].dtype == jnp.float32
     assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {"float32"}
     error = float(jnp.abs(found["float32"] - found["bfloat16"]).max())
@@ -205,7 +207,7 @@ def test_presets_sample(name):
     params = jax.jit(partial(policy.init, cfg))(jax.random.key(0))
     size = cfg.vision.image_size
     frames = np.zeros((2, 1, size, size, 3), np.uint8)
-    given = policy.conditioning(cfg, params, **F32)
-    found = jax.jit(partial(policy.sample, cfg, **F32))(params, given, noise_for(cfg, 2), frames)
+    given = jitted(policy.conditioning, cfg)(params)
+    found = jitted(policy.sample, cfg)(params, given, noise_for(cfg, 2), frames)
     assert found.shape == (2, 18, 25)
     assert bool(jnp.isfinite(found).all())

@@ -1,0 +1,200 @@
+"""The NumPy bridge: frames in, action chunks out, around one jitted Euler sampler.
+
+What depends on the parameters alone is computed when a `Sampler` is made; one program is compiled
+per batch bucket, ahead of the first call, and nothing is traced after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.models import policy
+from nitrogen_jax.models.configs import Compute, PolicyConfig
+from nitrogen_jax.models.context import check_fits
+from nitrogen_jax.training import mesh as meshes
+
+DEFAULT_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+
+
+def default_compute(dtype: str | None = None) -> Compute:
+    """bfloat16 on an accelerator, float32 on a CPU, unless `dtype` says."""
+    dtype = dtype or ("float32" if jax.default_backend() == "cpu" else "bfloat16")
+    if dtype not in ("float32", "bfloat16"):
+        raise NitrogenError(f"dtype is {dtype!r}, where 'float32' or 'bfloat16' is needed")
+    return Compute(dtype=dtype)
+
+
+def draw_noise(seed: int, rows: Sequence[int], shape: tuple[int, int]) -> np.ndarray:
+    """Starting noise (len(rows), T, A) float32; a row's noise depends on seed and row alone.
+
+    NOTE: so the same picture gets the same actions whatever batch it is in, and wherever a run
+    was interrupted; and it is drawn on the host, the same for every back end.
+    """
+    streams = (np.random.Generator(np.random.Philox(key=[seed, row])) for row in rows)
+    noise = [stream.standard_normal(shape, np.float32) for stream in streams]
+    return np.stack(noise) if noise else np.zeros((0, *shape), np.float32)
+
+
+class Sampler:
+    """Compiled sampling with one parameter set on one mesh."""
+
+    def __init__(
+        self,
+        cfg: PolicyConfig,
+        params: Mapping[str, Any],
+        *,
+        compute: Compute | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        buckets: Sequence[int] = DEFAULT_BUCKETS,
+        mesh: Mesh | None = None,
+    ):
+        """Puts the parameters on the devices and computes what the timesteps decide.
+
+        Args:
+            steps: Euler steps, the config's if None.
+            guidance: scale of guidance; None samples conditionally, at half the cost.
+            buckets: batch sizes to compile for; a batch is padded to the next one, rounded up
+                to a multiple of the mesh's devices.
+        """
+        if steps is not None and steps < 1:
+            raise NitrogenError(f"steps is {steps}, where at least 1 Euler step is needed")
+        self.cfg, self.guidance = cfg, guidance
+        self.compute = compute or default_compute()
+        self.mesh = mesh or meshes.make_mesh()
+        count = self.mesh.size
+        self.buckets = tuple(sorted({-(-bucket // count) * count for bucket in buckets}))
+        if not self.buckets or min(buckets) < 1:
+            raise NitrogenError(
+                f"buckets are {tuple(buckets)}, where sizes of 1 or more are needed"
+            )
+        whole = meshes.replicated(self.mesh)
+        params = jax.device_put(params, whole)
+        make = partial(policy.conditioning, cfg, steps=steps, compute=self.compute)
+        self.conditioning = jax.jit(make, out_shardings=whole)(params)
+        # NOTE: matrices are cast once, not at every step; conditioning was made in float32 first.
+        self.params = _cast(params, self.compute.dtype)
+        self._programs: dict[int, Any] = {}
+
+    def bucket(self, batch: int) -> int:
+        """The compiled batch size that serves `batch`."""
+        for size in self.buckets:
+            if size >= batch:
+                return size
+        return self.buckets[-1]
+
+    def program(self, bucket: int) -> Any:
+        """The executable for one batch size, compiled when first asked for."""
+        if bucket not in self._programs:
+            self._programs[bucket] = self.lower(bucket).compile()
+        return self._programs[bucket]
+
+    def warm_up(self, buckets: Sequence[int] | None = None) -> None:
+        """Compiles ahead, so that no later call does."""
+        for bucket in buckets or self.buckets:
+            self.program(self.bucket(bucket))
+
+    def lower(self, bucket: int) -> Any:
+        """The traced program of one batch size, not yet compiled."""
+        shapes = self._shapes(bucket)
+        split, whole = meshes.over_batch(self.mesh), meshes.replicated(self.mesh)
+        function = jax.jit(
+            partial(policy.sample, self.cfg, compute=self.compute),
+            in_shardings=(whole, whole, *(None if s is None else split for s in shapes), None),
+            out_shardings=split,
+        )
+        scale = None if self.guidance is None else jnp.float32(self.guidance)
+        return function.lower(self.params, self.conditioning, *shapes, scale)
+
+    def __call__(
+        self,
+        frames: np.ndarray,
+        noise: np.ndarray,
+        dropped: np.ndarray | None = None,
+        game_ids: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Actions (B, T, A) float32, still packed.
+
+        Args:
+            frames: (B, F, size, size, 3) uint8, the newest last.
+            noise: (B, T, A) float32, see `draw_noise`.
+            dropped: (B, F) bool, missing frames; None for none.
+            game_ids: (B,) rows of the game embedding, 0 = no game; None for none.
+        """
+        dropped, game_ids = self._checked(frames, noise, dropped, game_ids)
+        largest = self.buckets[-1]
+        parts = []
+        for start in range(0, len(frames), largest):
+            rows = slice(start, start + largest)
+            parts.append(self._run(frames[rows], noise[rows], dropped[rows], game_ids[rows]))
+        return np.concatenate(parts)
+
+    def _run(self, frames, noise, dropped, game_ids) -> np.ndarray:
+        batch, bucket = len(frames), self.bucket(len(frames))
+        inputs = [noise, frames, dropped, game_ids if self.cfg.games is not None else None]
+        if bucket > batch:
+            inputs = [None if x is None else _padded(x, bucket) for x in inputs]
+        scale = None if self.guidance is None else jnp.float32(self.guidance)
+        program = self.program(bucket)
+        split = meshes.over_batch(self.mesh)
+        inputs = [None if x is None else jax.device_put(x, split) for x in inputs]
+        return np.asarray(program(self.params, self.conditioning, *inputs, scale))[:batch]
+
+    def _shapes(self, bucket: int) -> tuple[jax.ShapeDtypeStruct | None, ...]:
+        cfg, size = self.cfg, self.cfg.vision.image_size
+        games = None if cfg.games is None else jax.ShapeDtypeStruct((bucket,), jnp.int32)
+        return (
+            jax.ShapeDtypeStruct((bucket, cfg.horizon, cfg.action_dim), jnp.float32),
+            jax.ShapeDtypeStruct((bucket, cfg.frames, size, size, 3), jnp.uint8),
+            jax.ShapeDtypeStruct((bucket, cfg.frames), jnp.bool_),
+            games,
+        )
+
+    def _checked(self, frames, noise, dropped, game_ids) -> tuple[np.ndarray, np.ndarray]:
+        cfg, size = self.cfg, self.cfg.vision.image_size
+        wanted = (cfg.frames, size, size, 3)
+        if frames.ndim != 5 or frames.shape[1:] != wanted or frames.dtype != np.uint8:
+            raise NitrogenError(
+                f"frames are {frames.dtype} {frames.shape}, where uint8 (batch, {cfg.frames}, "
+                f"{size}, {size}, 3) is needed"
+            )
+        batch = len(frames)
+        if batch == 0:
+            raise NitrogenError("the batch is empty, where at least 1 example is needed")
+        if noise.shape != (batch, cfg.horizon, cfg.action_dim):
+            raise NitrogenError(
+                f"noise has shape {noise.shape}, where {(batch, cfg.horizon, cfg.action_dim)} is "
+                "needed"
+            )
+        dropped = np.zeros((batch, cfg.frames), bool) if dropped is None else dropped
+        game_ids = np.zeros(batch, np.int32) if game_ids is None else game_ids.astype(np.int32)
+        if dropped.shape != (batch, cfg.frames) or dropped.dtype != np.bool_:
+            raise NitrogenError(
+                f"dropped is {dropped.dtype} {dropped.shape}, where bool {(batch, cfg.frames)} is "
+                "needed"
+            )
+        rows = cfg.games or 1
+        if game_ids.shape != (batch,) or game_ids.min() < 0 or game_ids.max() >= rows:
+            raise NitrogenError(
+                f"game_ids are {game_ids.tolist()}, where {batch} rows from 0 to {rows - 1} are "
+                "needed"
+            )
+        kept = (~dropped).sum(axis=1)
+        check_fits(kept, cfg.vision.tokens, cfg.games is not None, cfg.context_length)
+        return dropped, game_ids
+
+
+def _padded(array: np.ndarray, size: int) -> np.ndarray:
+    return np.pad(array, [(0, size - len(array))] + [(0, 0)] * (array.ndim - 1))
+
+
+def _cast(params: Any, dtype: str) -> Any:
+    return jax.tree.map(lambda leaf: leaf if leaf.dtype == dtype else leaf.astype(dtype), params)
