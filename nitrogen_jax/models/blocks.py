@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.models.configs import Compute
 
 KeysValues = tuple[Array, Array]  # k_BSHD, v_BSHD
@@ -47,6 +48,8 @@ def layer_norm(compute: Compute, eps: float, *, affine: bool = True, name: str |
 def attend(compute: Compute, q_BTHD: Array, k_BSHD: Array, v_BSHD: Array) -> Array:
     """Softmax attention scaled by 1/sqrt(D), no mask -> (B, T, H, D)."""
     if compute.attention == "cudnn":
+        if compute.dtype != "bfloat16":
+            raise NitrogenError(f"attention 'cudnn' needs dtype 'bfloat16', not {compute.dtype!r}")
         return jax.nn.dot_product_attention(q_BTHD, k_BSHD, v_BSHD, implementation="cudnn")
     # NOTE: heads before positions, so that each product is a batch of plain matrix products; in
     # the order that they arrive in, a CPU takes half as long again.
