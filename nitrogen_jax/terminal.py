@@ -55,7 +55,9 @@ def progress(
         bars.TimeRemainingColumn(),
     ]
     screen = console()
-    with bars.Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
+    with bars.Progress(
+        *columns, console=screen, disable=not screen.is_terminal, redirect_stdout=False
+    ) as bar:
         task = bar.add_task(description, total=total)
         yield lambda amount=1: bar.advance(task, amount)
 

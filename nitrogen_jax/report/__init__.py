@@ -1,0 +1,1 @@
+"""Drawings of what a policy does, for the terminal and as pictures."""
