@@ -7,6 +7,7 @@ and a function `config()` that returns a frozen dataclass.
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import difflib
 import runpy
@@ -34,18 +35,17 @@ def from_dict(cls: type[T], data: Mapping[str, Any], source: str) -> tuple[T, li
     if not isinstance(data, Mapping):
         raise NitrogenError(f"{source}: {cls.__name__} is {data!r}, where a table is needed")
     hints = typing.get_type_hints(cls)
-    names = {f.name for f in dataclasses.fields(cls)}
+    fields = {field.name: field for field in dataclasses.fields(cls)}
     notices = [
-        f"{source}: field {name} is not known and was ignored" for name in data.keys() - names
+        f"{source}: field {name} is not known and was ignored"
+        for name in data.keys() - fields.keys()
     ]
     values = {}
-    for name in names & data.keys():
-        hint, value, place = hints[name], data[name], f"{source}: {name}"
-        if dataclasses.is_dataclass(hint):
-            values[name], more = from_dict(hint, value, place)
-            notices += more
-        else:
-            values[name] = _checked(hint, value, place)
+    for name, field in fields.items():
+        if name in data:
+            values[name] = _checked(hints[name], data[name], f"{source}: {name}", notices)
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            raise NitrogenError(f"{source}: field {name} of {cls.__name__} is missing")
     return cls(**values), sorted(notices)
 
 
@@ -57,7 +57,7 @@ def override(config: T, assignments: Sequence[str]) -> T:
             raise NitrogenError(f"override {assignment!r} has no '=': write --a.b=value")
         try:
             value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             value = text
         config = _replaced(config, path.split("."), value, assignment)
     return config
@@ -71,7 +71,10 @@ def load(path: str | Path, assignments: Sequence[str] = ()) -> Any:
     make = runpy.run_path(str(path)).get("config")
     if not callable(make):
         raise NitrogenError(f"config {path} has no function config() that returns a dataclass")
-    return override(make(), assignments)
+    config = make()
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        raise NitrogenError(f"config {path}: config() returned {config!r}, not a dataclass")
+    return override(config, assignments)
 
 
 def _replaced(config: Any, path: list[str], value: Any, assignment: str) -> Any:
@@ -87,17 +90,28 @@ def _replaced(config: Any, path: list[str], value: Any, assignment: str) -> Any:
             raise NitrogenError(f"override {assignment!r}: {name!r} has no fields")
         value = _replaced(inner, rest, value, assignment)
     else:
-        value = _checked(hints[name], value, f"override {assignment!r}")
+        notices: list[str] = []
+        value = _checked(hints[name], value, f"override {assignment!r}", notices)
+        if notices:
+            raise NitrogenError(notices[0].replace("was ignored", "cannot be set"))
     return dataclasses.replace(config, **{name: value})
 
 
-def _checked(hint: Any, value: Any, place: str) -> Any:
-    """`value` as the type that the field declares; ints serve as floats, lists as tuples."""
+def _checked(hint: Any, value: Any, place: str, notices: list[str]) -> Any:
+    """`value` as the type that the field declares; ints serve as floats, lists as tuples.
+
+    A notice about each unknown field of a dataclass inside is added to `notices`.
+    """
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        for option in options:
+        if value is None and type(None) in options:
+            return None
+        real = [option for option in options if option is not type(None)]
+        if len(real) == 1 and dataclasses.is_dataclass(real[0]):
+            return _checked(real[0], value, place, notices)  # its errors say more than ours would
+        for option in real:
             try:
-                return _checked(option, value, place)
+                return _checked(option, value, place, notices)
             except NitrogenError:
                 continue
     elif hint is Any or hint is type(None):
@@ -105,13 +119,19 @@ def _checked(hint: Any, value: Any, place: str) -> Any:
             return value
     elif origin is tuple and isinstance(value, Sequence) and not isinstance(value, str):
         if len(options) == 2 and options[1] is Ellipsis:
-            return tuple(_checked(options[0], item, place) for item in value)
+            return tuple(_checked(options[0], item, place, notices) for item in value)
         if len(options) == len(value):
-            return tuple(_checked(o, item, place) for o, item in zip(options, value, strict=True))
+            pairs = zip(options, value, strict=True)
+            return tuple(_checked(option, item, place, notices) for option, item in pairs)
     elif origin is dict and isinstance(value, Mapping):
-        return {k: _checked(options[1], v, place) for k, v in value.items()}
+        return {k: _checked(options[1], v, place, notices) for k, v in value.items()}
+    elif dataclasses.is_dataclass(hint) and not isinstance(value, hint):
+        read, more = from_dict(hint, value, place)
+        notices += more
+        return read
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):
+            return float(value)
     elif isinstance(hint, type) and isinstance(value, hint) and _same_kind(hint, value):
         return value
     wanted = getattr(hint, "__name__", str(hint)) if origin is None else str(hint)
