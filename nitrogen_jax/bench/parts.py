@@ -9,24 +9,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nitrogen_jax.bench import flops, timing
-from nitrogen_jax.bench.sample import Result, filled, inputs
+from nitrogen_jax.bench import flops
+from nitrogen_jax.bench.sample import Result, Way, inputs
+from nitrogen_jax.kernels import packed
 from nitrogen_jax.models import policy
 from nitrogen_jax.models.configs import Compute, PolicyConfig
 
 
-def bench_parts(
-    cfg: PolicyConfig,
-    params: Mapping[str, Any],
-    batch: int,
-    steps: int,
-    compute: Compute,
-    rate: float,
-    runs: int,
-) -> Iterator[Result]:
-    """Tower, mixer, keys and values, and the Euler loop; `rate` in TFLOP/s.
+def part_ways(
+    cfg: PolicyConfig, params: Mapping[str, Any], batch: int, steps: int, compute: Compute
+) -> Iterator[Way]:
+    """Tower, mixer, keys and values, and the Euler loop.
 
-    NOTE: the parts read and write what the whole keeps in caches, so their sum may exceed it.
+    NOTE: the loop makes its own keys and values, so the parts' sum counts those twice.
     """
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, compute.dtype), params)
     frames, noise = (jnp.asarray(x) for x in inputs(cfg, batch))
@@ -35,7 +30,14 @@ def bench_parts(
     given = jax.jit(partial(policy.conditioning, cfg, steps=steps, compute=compute))(params)
     context_in = policy.context_in(cfg, params, run("encode", params, frames), None, None)
     context = run("mix", params, context_in)
-    denoise = jax.jit(partial(policy.denoise, cfg, compute=compute))
+    denoise = partial(policy.denoise, cfg, compute=compute)
+    layers = {}
+    if batch * cfg.horizon <= packed.MAX_ROWS:
+        least = packed.WORTH_WHILE
+        layers = packed.pack_for(
+            denoise, params, given, noise, context, compute=compute, least=least
+        )
+    denoise = partial(jax.jit(packed.with_packed(denoise)), layers)
     one = flops.count(cfg)
     loop = one.keys_values + steps * one.step
     calls = {
@@ -45,6 +47,5 @@ def bench_parts(
         "part: Euler loop": (partial(denoise, params, given, noise, context), loop),
     }
     for name, (call, cost) in calls.items():
-        timed = timing.measure(lambda call=call: jax.block_until_ready(call()), runs)
         result = Result(name, batch, steps, compute.dtype)
-        yield filled(result, timed, batch * cost, rate)
+        yield Way(result, lambda call=call: jax.block_until_ready(call()), batch * cost)

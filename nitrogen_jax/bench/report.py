@@ -6,16 +6,18 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 
 from nitrogen_jax import __version__, terminal
 from nitrogen_jax.bench import parts, sample, timing, tpu
 from nitrogen_jax.bench.sample import Result
-from nitrogen_jax.models.presets import policy_preset
-from nitrogen_jax.serving.sampler import default_compute
-from nitrogen_jax.weights.policies import RANDOM, load_policy
+from nitrogen_jax.models.configs import PolicyConfig
+from nitrogen_jax.serving.sampler import Sampler, default_compute
+from nitrogen_jax.weights.policies import RANDOM, load_policy, random_config
 
 OTHERS = ("naive", "pytorch")
 
@@ -42,38 +44,34 @@ def run(args: argparse.Namespace, batches: Sequence[int], steps: Sequence[int]) 
         loaded = load_policy(args.policy, args.vision)
         cfg, params = loaded.meta.config, loaded.params
         steps = list(steps) or [cfg.euler_steps]
-        device = jax.devices()[0]
         rate = timing.matmul_tflops(compute.dtype)
-        about |= {"device": device.device_kind, "devices": jax.device_count()}
-        about["matmul_tflops"] = rate
-        ways = 1 + args.naive + args.torch + args.parts
-        with terminal.progress("measuring", len(batches) * len(steps) * ways) as advance:
+        about |= {
+            "device": jax.devices()[0].device_kind,
+            "devices": jax.device_count(),
+            "matmul_tflops": rate,
+        }
+        cells = len(batches) * len(steps)
+        with terminal.progress("measuring", cells * (args.runs + 1)) as advance:
             for count in steps:
-                run_one = sample.bench_cached(
-                    cfg, params, batches, count, compute, rate, args.runs, args.guidance
+                sampler = Sampler(
+                    cfg,
+                    params,
+                    compute=compute,
+                    steps=count,
+                    guidance=args.guidance,
+                    buckets=batches,
                 )
-                for result in run_one:
-                    results.append(result)
-                    advance(1)
                 for batch in batches:
+                    ways = [sample.cached_way(cfg, sampler, batch, count)]
                     if args.parts:
-                        results += parts.bench_parts(
-                            cfg, params, batch, count, compute, rate, args.runs
-                        )
-                        advance(1)
-                    for wanted, way in ((args.naive, "naive"), (args.torch, "torch")):
-                        if wanted:
-                            function = getattr(sample, f"bench_{way}")
-                            results.append(
-                                function(cfg, params, batch, count, compute, rate, args.runs)
-                            )
-                            advance(1)
+                        ways += parts.part_ways(cfg, params, batch, count, compute)
+                    if args.naive:
+                        ways.append(sample.naive_way(cfg, params, batch, count, compute))
+                    if args.torch:
+                        ways.append(sample.torch_way(cfg, params, batch, count, compute))
+                    results += sample.measured(ways, rate, args.runs, partial(advance, 1))
     else:
-        cfg = (
-            policy_preset(args.policy.removeprefix(RANDOM))
-            if args.policy.startswith(RANDOM)
-            else load_policy(args.policy, args.vision).meta.config
-        )
+        cfg = config_of(args.policy, args.vision)
         steps = list(steps) or [cfg.euler_steps]
     if args.tpu:
         with terminal.progress(f"compiling for {args.tpu}", len(batches) * len(steps)) as advance:
@@ -84,8 +82,15 @@ def run(args: argparse.Namespace, batches: Sequence[int], steps: Sequence[int]) 
     return Done(about, results)
 
 
+def config_of(spec: str, vision: str | None) -> PolicyConfig:
+    """The sizes of a policy; a random one's parameters are not made for that."""
+    if spec.startswith(RANDOM):
+        return random_config(spec.removeprefix(RANDOM))
+    return load_policy(spec, vision).meta.config
+
+
 def ratios(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """How many times slower the other ways are than ours, at the same batch and steps."""
+    """How many times as long the other ways take, at the same batch and steps."""
     rows = []
     for other in results:
         for ours in results:
@@ -96,10 +101,15 @@ def ratios(results: Sequence[Result]) -> list[dict[str, Any]]:
                         "other": other.variant,
                         "batch": ours.batch,
                         "steps": ours.steps,
-                        "speedup": other.median_ms / ours.median_ms,
+                        "speedup": speedup(ours, other),
                     }
                 )
     return rows
+
+
+def speedup(ours: Result, other: Result) -> float:
+    """The median over the rounds of the other way's time over ours in the same round."""
+    return float(np.median(np.divide(other.times_ms, ours.times_ms)))
 
 
 def ratio_lines(results: Sequence[Result]) -> list[str]:

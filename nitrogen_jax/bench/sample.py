@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,13 +30,22 @@ class Result:
     dtype: str
     median_ms: float | None = None
     p95_ms: float | None = None
-    runs: int = 0
     compile_s: float | None = None
     gflop_compiler: float | None = None
     gflop_by_hand: float | None = None
     tflops: float | None = None  # by-hand FLOPs over the median
     matmul_share: float | None = None  # of the machine's measured matmul rate
     peak_mib: float | None = None
+    times_ms: tuple[float, ...] = ()  # every counted call, in order
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of sampling, ready to be called."""
+
+    result: Result  # what is known before it is timed
+    call: Callable[[], Any]  # returns when the work is done
+    flops: float  # of one call, counted by hand
 
 
 def inputs(cfg: PolicyConfig, batch: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -47,35 +56,27 @@ def inputs(cfg: PolicyConfig, batch: int, seed: int = 0) -> tuple[np.ndarray, np
     return frames, draw_noise(seed, range(batch), (cfg.horizon, cfg.action_dim))
 
 
-def bench_cached(
-    cfg: PolicyConfig,
-    params: Mapping[str, Any],
-    batches: Sequence[int],
-    steps: int,
-    compute: Compute,
-    rate: float,
-    runs: int,
-    guidance: float | None = None,
-) -> Iterator[Result]:
-    """The sampler that this project uses, one result per batch size."""
-    sampler = Sampler(cfg, params, compute=compute, steps=steps, guidance=guidance, buckets=batches)
-    by_hand = flops.count(cfg)
-    for batch in batches:
-        start = time.perf_counter()
-        program = sampler.program(sampler.bucket(batch))
-        compile_s = time.perf_counter() - start
-        frames, noise = inputs(cfg, batch)
-        timed = timing.measure(partial(sampler, frames, noise), runs)
-        counted = timing.compiled_flops(
-            lower_step(cfg, sampler.params, sampler.conditioning, batch, compute), program, steps
-        )
-        result = Result("cached", batch, steps, compute.dtype, compile_s=compile_s)
-        result = dataclasses.replace(
-            result,
-            gflop_compiler=None if counted is None else counted / 1e9,
-            peak_mib=timing.peak_mib(program),
-        )
-        yield filled(result, timed, batch * by_hand.cached(cfg.frames, steps), rate)
+def cached_way(cfg: PolicyConfig, sampler: Sampler, batch: int, steps: int) -> Way:
+    """The sampler that this project uses; compiles its program."""
+    compute = sampler.compute
+    start = time.perf_counter()
+    program = sampler.program(sampler.bucket(batch))
+    compile_s = time.perf_counter() - start
+    one = lower_step(cfg, sampler.params, sampler.conditioning, batch, compute)
+    # NOTE: the compiler cannot look into our own kernels, so it counts the program without them.
+    whole = sampler.lower(sampler.bucket(batch), kernels=False)
+    counted = timing.compiled_flops(one, whole, steps)
+    result = Result(
+        "cached",
+        batch,
+        steps,
+        compute.dtype,
+        compile_s=compile_s,
+        gflop_compiler=None if counted is None else counted / 1e9,
+        peak_mib=timing.peak_mib(program),
+    )
+    by_hand = batch * flops.count(cfg).cached(cfg.frames, steps)
+    return Way(result, partial(sampler, *inputs(cfg, batch)), by_hand)
 
 
 def lower_step(cfg: PolicyConfig, params: Any, given: Any, batch: int, compute: Compute) -> Any:
@@ -98,22 +99,15 @@ def lower_step(cfg: PolicyConfig, params: Any, given: Any, batch: int, compute: 
     return jax.jit(step, static_argnums=1).lower(abstract(params), "denoise", x, one, kv)
 
 
-def bench_naive(
-    cfg: PolicyConfig,
-    params: Mapping[str, Any],
-    batch: int,
-    steps: int,
-    compute: Compute,
-    rate: float,
-    runs: int,
-) -> Result:
+def naive_way(
+    cfg: PolicyConfig, params: Mapping[str, Any], batch: int, steps: int, compute: Compute
+) -> Way:
     """The same network, jitted too, without any caching: each step mixes and projects anew."""
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, compute.dtype), params)
     call, compile_s = naive_sampler(cfg, params, batch, steps, compute)
-    frames, noise = inputs(cfg, batch)
-    timed = timing.measure(partial(call, frames, noise), runs)
     result = Result("naive", batch, steps, compute.dtype, compile_s=compile_s)
-    return filled(result, timed, batch * flops.count(cfg).naive(cfg.frames, steps), rate)
+    by_hand = batch * flops.count(cfg).naive(cfg.frames, steps)
+    return Way(result, partial(call, *inputs(cfg, batch)), by_hand)
 
 
 def naive_sampler(
@@ -152,21 +146,14 @@ def naive_sampler(
     return call, compile_s
 
 
-def bench_torch(
-    cfg: PolicyConfig,
-    params: Mapping[str, Any],
-    batch: int,
-    steps: int,
-    compute: Compute,
-    rate: float,
-    runs: int,
-) -> Result:
+def torch_way(
+    cfg: PolicyConfig, params: Mapping[str, Any], batch: int, steps: int, compute: Compute
+) -> Way:
     """A PyTorch module of the same sizes and weights, computing as the original does, eagerly."""
     call = torch_sampler(cfg, params, steps, compute)
-    frames, noise = inputs(cfg, batch)
-    timed = timing.measure(partial(call, frames, noise), runs)
+    by_hand = batch * flops.count(cfg).naive(cfg.frames, steps)
     result = Result("pytorch", batch, steps, compute.dtype)
-    return filled(result, timed, batch * flops.count(cfg).naive(cfg.frames, steps), rate)
+    return Way(result, partial(call, *inputs(cfg, batch)), by_hand)
 
 
 def torch_sampler(
@@ -183,15 +170,29 @@ def torch_sampler(
     return torch_reference.eager_sampler(model, tensors, compute.dtype)
 
 
-def filled(result: Result, timed: timing.Timing, by_hand: float, rate: float) -> Result:
-    """`result` with its times and what follows from them; `rate` in TFLOP/s."""
-    achieved = by_hand / timed.median_ms / 1e9
-    return dataclasses.replace(
-        result,
-        median_ms=timed.median_ms,
-        p95_ms=timed.p95_ms,
-        runs=timed.runs,
-        gflop_by_hand=by_hand / 1e9,
-        tflops=achieved,
-        matmul_share=achieved / rate,
-    )
+def measured(
+    ways: Sequence[Way], rate: float, runs: int, tick: Callable[[], None] = lambda: None
+) -> list[Result]:
+    """Times the ways in turn, a round each, so that what disturbs the machine disturbs all alike.
+
+    Args:
+        rate: the machine's own matmul rate, TFLOP/s.
+        tick: called after every round.
+    """
+    results = []
+    times = timing.in_turn([way.call for way in ways], runs, tick)
+    for way, row in zip(ways, times, strict=True):
+        median = float(np.median(row))
+        achieved = way.flops / median / 1e9
+        results.append(
+            dataclasses.replace(
+                way.result,
+                median_ms=median,
+                p95_ms=float(np.percentile(row, 95)),
+                times_ms=tuple(row),
+                gflop_by_hand=way.flops / 1e9,
+                tflops=achieved,
+                matmul_share=achieved / rate,
+            )
+        )
+    return results

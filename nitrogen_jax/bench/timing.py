@@ -1,37 +1,27 @@
-"""Timing one call many times, and the machine's own matmul rate to compare with."""
+"""Timing calls in turn, and the machine's own matmul rate to compare with."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Wall times of the counted calls, in milliseconds."""
-
-    median_ms: float
-    p95_ms: float
-    runs: int
-
-
-def measure(
-    call: Callable[[], Any], runs: int, warm: int = 1, tick: Callable[[], None] = lambda: None
-) -> Timing:
-    """Times `runs` calls after `warm` uncounted ones; `call` must return when its work is done."""
-    times = []
-    for index in range(warm + runs):
-        start = time.perf_counter()
-        call()
-        if index >= warm:
-            times.append(1e3 * (time.perf_counter() - start))
+def in_turn(
+    calls: Sequence[Callable[[], Any]], rounds: int, tick: Callable[[], None] = lambda: None
+) -> list[list[float]]:
+    """Milliseconds of every call in every round, after one round that does not count."""
+    times: list[list[float]] = [[] for _ in calls]
+    for index in range(1 + rounds):
+        for row, call in zip(times, calls, strict=True):
+            start = time.perf_counter()
+            call()
+            if index:
+                row.append(1e3 * (time.perf_counter() - start))
         tick()
-    return Timing(float(np.median(times)), float(np.percentile(times, 95)), runs)
+    return times
 
 
 def matmul_tflops(dtype: str) -> float:

@@ -187,7 +187,6 @@ def build(
     return model
 
 
-@torch.no_grad()
 def eager_sampler(
     model: NitroGenReference, tensors: Mapping[str, np.ndarray], dtype: str
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -204,6 +203,7 @@ def eager_sampler(
     return call
 
 
+@torch.no_grad()
 def random_state(
     model: NitroGenReference, seed: int, *, gain: float = 0.5, zero_padding_row: bool = True
 ) -> NitroGenReference:

@@ -7,15 +7,17 @@ per batch bucket, ahead of the first call, and nothing is traced after that.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.sharding import Mesh
 
 from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.kernels import packed
 from nitrogen_jax.models import policy
 from nitrogen_jax.models.configs import Compute, PolicyConfig
 from nitrogen_jax.models.context import check_fits
@@ -56,6 +58,7 @@ class Sampler:
         guidance: float | None = None,
         buckets: Sequence[int] = DEFAULT_BUCKETS,
         mesh: Mesh | None = None,
+        kernels: bool | None = None,
     ):
         """Puts the parameters on the devices and computes what the timesteps decide.
 
@@ -64,6 +67,8 @@ class Sampler:
             guidance: scale of guidance; None samples conditionally, at half the cost.
             buckets: batch sizes to compile for; a batch is padded to the next one, rounded up
                 to a multiple of the mesh's devices.
+            kernels: multiply small batches with our own kernel on a CPU that has it; None does
+                so where the network is large enough to gain by it.
         """
         if steps is not None and steps < 1:
             raise NitrogenError(f"steps is {steps}, where at least 1 Euler step is needed")
@@ -82,6 +87,8 @@ class Sampler:
         self.conditioning = jax.jit(make, out_shardings=whole)(params)
         # NOTE: matrices are cast once, not at every step; conditioning was made in float32 first.
         self.params = _cast(params, self.compute.dtype)
+        self._kernels = kernels is not False and self.mesh.size == 1
+        self._least = packed.WORTH_WHILE if kernels is None else 0
         self._programs: dict[int, Any] = {}
 
     def bucket(self, batch: int) -> int:
@@ -102,17 +109,46 @@ class Sampler:
         for bucket in buckets or self.buckets:
             self.program(self.bucket(bucket))
 
-    def lower(self, bucket: int) -> Any:
-        """The traced program of one batch size, not yet compiled."""
+    def lower(self, bucket: int, *, kernels: bool = True) -> Any:
+        """The traced program of one batch size, not yet compiled; XLA alone without `kernels`."""
         shapes = self._shapes(bucket)
         split, whole = meshes.over_batch(self.mesh), meshes.replicated(self.mesh)
         function = jax.jit(
-            partial(policy.sample, self.cfg, compute=self.compute),
-            in_shardings=(whole, whole, *(None if s is None else split for s in shapes), None),
+            packed.with_packed(partial(policy.sample, self.cfg, compute=self.compute)),
+            in_shardings=(whole,) * 3 + (*(None if s is None else split for s in shapes), None),
             out_shardings=split,
         )
-        scale = None if self.guidance is None else jnp.float32(self.guidance)
-        return function.lower(self.params, self.conditioning, *shapes, scale)
+        layers, *constants = self._constants(bucket)
+        return function.lower(layers if kernels else {}, *constants, *shapes, self._scale())
+
+    @cached_property
+    def _packed(self) -> packed.Layers:
+        """What the Euler loop multiplies few rows with, packed for that; {} without a kernel."""
+        if not self._kernels:
+            return {}
+        cfg, rows = self.cfg, self.buckets[0] * (1 if self.guidance is None else 2)
+        noise = self._shapes(self.buckets[0])[0]
+        context = (rows, cfg.context_length, cfg.vision.width)
+        loop = partial(policy.denoise, cfg, compute=self.compute)
+        shapes = (noise, jax.ShapeDtypeStruct(context, jnp.float32), self._scale())
+        layers = packed.pack_for(
+            loop,
+            self.params,
+            self.conditioning,
+            *shapes,
+            compute=self.compute,
+            least=self._least,
+        )
+        return jax.device_put(layers, meshes.replicated(self.mesh))
+
+    def _constants(self, bucket: int) -> tuple[packed.Layers, Any, policy.Conditioning]:
+        """The arguments of a program that are the same in every call."""
+        branches = 1 if self.guidance is None else 2
+        few = branches * bucket * self.cfg.horizon <= packed.MAX_ROWS
+        return self._packed if few else {}, self.params, self.conditioning
+
+    def _scale(self) -> Array | None:
+        return None if self.guidance is None else jnp.float32(self.guidance)
 
     def __call__(
         self,
@@ -142,11 +178,10 @@ class Sampler:
         inputs = [noise, frames, dropped, game_ids if self.cfg.games is not None else None]
         if bucket > batch:
             inputs = [None if x is None else _padded(x, bucket) for x in inputs]
-        scale = None if self.guidance is None else jnp.float32(self.guidance)
         program = self.program(bucket)
         split = meshes.over_batch(self.mesh)
         inputs = [None if x is None else jax.device_put(x, split) for x in inputs]
-        return np.asarray(program(self.params, self.conditioning, *inputs, scale))[:batch]
+        return np.asarray(program(*self._constants(bucket), *inputs, self._scale()))[:batch]
 
     def _shapes(self, bucket: int) -> tuple[jax.ShapeDtypeStruct | None, ...]:
         cfg, size = self.cfg, self.cfg.vision.image_size

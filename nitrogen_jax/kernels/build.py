@@ -1,0 +1,115 @@
+"""Compiles the C++ kernel on first use, and keeps it in the user's cache folder.
+
+A kernel is an improvement, never a need: without a compiler, a folder to write to or a fitting
+machine there is none, and the log says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import jax
+import jaxlib
+
+from nitrogen_jax import files
+
+log = logging.getLogger(__name__)
+
+SOURCE = Path(__file__).with_name("rows_matmul.cc")
+FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-pthread")
+# For this very processor. Compilers differ in how they are told, and some cannot be.
+NATIVE = (("-march=native",), ("-mcpu=native",), ())
+TIMEOUT_S = 120
+
+
+def library() -> Path | None:
+    """The compiled kernel, compiled now if it was not before; None where that cannot be."""
+    if os.name != "posix":
+        return _none(f"it is not written for {platform.system()}")
+    compiler = find_compiler()
+    if compiler is None:
+        return _none("no C++ compiler was found (CXX, c++, g++, clang++)")
+    try:
+        path = cache_folder() / f"rows_matmul-{_fingerprint(compiler)}.so"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _compile(compiler, path)
+        return path
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+        return _none(str(error))
+
+
+def find_compiler() -> list[str] | None:
+    """The command that compiles C++: $CXX, else the first that is on PATH."""
+    given = shlex.split(os.environ.get("CXX", ""))
+    for command in [given] if given else [["c++"], ["g++"], ["clang++"]]:
+        found = shutil.which(command[0])
+        if found:
+            return [found, *command[1:]]
+    return None
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(given) if given else Path.home() / ".cache") / "nitrogen_jax"
+
+
+def _compile(compiler: list[str], path: Path) -> None:
+    # NOTE: processes that do this at the same time each write and rename a file of their own.
+    headers = ("-isystem", jax.ffi.include_dir())
+    for native in NATIVE:
+        with files.atomic_path(path) as temporary:
+            flags = (*FLAGS, *native, *headers, *_flags_of_the_user())
+            done = _run([*compiler, *flags, str(SOURCE), "-o", str(temporary)])
+            if done.returncode == 0:
+                return
+            temporary.touch()  # what is renamed must exist
+        path.unlink(missing_ok=True)
+    raise RuntimeError(f"{compiler[0]} failed: {done.stderr.strip()[-2000:]}")
+
+
+def _fingerprint(compiler: list[str]) -> str:
+    """Of all that decides what comes out of the compiler and whether it runs here."""
+    parts = (
+        SOURCE.read_text(),
+        shlex.join(compiler),
+        _run([*compiler, "--version"]).stdout,
+        repr((FLAGS, NATIVE, _flags_of_the_user())),
+        _processor(),
+        jax.__version__,
+        jaxlib.__version__,
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _flags_of_the_user() -> tuple[str, ...]:
+    return tuple(shlex.split(os.environ.get("CXXFLAGS", "")))
+
+
+def _processor() -> str:
+    """Model and instruction sets: a home folder may be shared by machines that differ in them."""
+    names = ("model name", "flags", "Features", "CPU implementer", "CPU part")
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+    except OSError:
+        first = platform.processor()
+    lines = [line for line in first.splitlines() if line.partition("\t")[0].strip() in names]
+    return "\n".join([platform.system(), platform.machine(), *lines])
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL
+    )
+
+
+def _none(why: str) -> None:
+    log.info("no kernel for products of few rows, XLA computes them: %s", why)
