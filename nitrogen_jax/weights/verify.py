@@ -7,7 +7,7 @@ skipped and listed. Everything is computed in float32 with exact products.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,16 +87,15 @@ def verify(
     recorded = _read_arrays(folder / "io.npz")
     cfg, params = loaded.meta.config, jax.tree.map(jnp.asarray, loaded.params)
     inputs = _inputs(cfg, recorded, folder)
+    norms = _read_norms(folder / "grad_norms.json", list(rules.flatten(loaded.params)))
     tick(1)
     computed = compute(cfg, params, inputs, recorded)
     tick(1)
-    norms = folder / "grad_norms.json"
     gradients: dict[str, float] | None = None
-    if not _lacking(inputs, *INPUTS):
+    if not _lacking(inputs, *INPUTS) and ("loss" in recorded or norms is not None):
         loss, ours = loss_and_gradient_norms(cfg, params, inputs)
         computed["loss"] = np.asarray(loss)
-        if norms.exists():
-            gradients = gradient_errors(ours, _read_norms(norms))
+        gradients = None if norms is None else gradient_errors(ours, norms)
     groups = {**ROWS, "guided": tuple(name for name in recorded if _GUIDED.fullmatch(name))}
     rows, skipped = [], _lacking(inputs, *INPUTS)
     for name, arrays in groups.items():
@@ -139,7 +138,8 @@ def compute(
     def sample(guidance: float | None) -> jax.Array:
         return sampler(params, given, noise, frames, dropped, games, guidance)
 
-    if not _lacking(inputs, "noise", "dropped", "game_ids"):
+    of_sample = recorded.keys() & {"sampled", "buttons", "j_left", "j_right"}
+    if of_sample and not _lacking(inputs, "noise", "dropped", "game_ids"):
         ours["sampled"] = sample(None)
         if cfg.action_dim == gamepad.ACTION_DIM:
             pad = gamepad.decode(np.asarray(ours["sampled"]), layout=cfg.layout)
@@ -184,14 +184,7 @@ def gradient_errors(norms: Mapping[str, float], recorded: Mapping[str, float]) -
     error of a key bias is taken relative to that norm too. (An exact 0 would miss the recorded
     noise by more than the tolerance under the first measure.)
     """
-    placed = rules.place(list(norms), tables.NITROGEN)
-    names = {leaf.foreign for leaf in placed}
-    if names != recorded.keys():
-        odd = sorted(names ^ recorded.keys())
-        raise NitrogenError(
-            f"grad_norms.json and the checkpoint name different tensors, for example {odd[0]}"
-        )
-    foreign = {leaf.path: leaf.foreign for leaf in placed}
+    foreign = {leaf.path: leaf.foreign for leaf in rules.place(list(norms), tables.NITROGEN)}
     floor = 1e-6 * max(recorded.values(), default=1.0)
     errors = {}
     for path, norm in norms.items():
@@ -243,25 +236,20 @@ def _inputs(cfg: PolicyConfig, recorded: Mapping[str, np.ndarray], folder: Path)
         "train_t": ((batch,), np.float32),
         "train_mask": (chunk, bool),
     }
+    inputs: dict[str, Any] = {"frames": jnp.asarray(frames)}
     if cfg.games is None:
         del wanted["game_ids"]  # recorded, but they mean nothing
-    inputs: dict[str, Any] = {"frames": jnp.asarray(frames)}
+        inputs["game_ids"] = None
     for name, (shape, dtype) in wanted.items():
         if name in recorded:
             if recorded[name].shape != shape:
                 raise NitrogenError(
                     f"{folder}: {name} has shape {recorded[name].shape}, where {shape} is needed"
                 )
+            if name == "game_ids":
+                # NOTE: before the cast, which makes small numbers of huge ones.
+                _check_games(recorded[name].tolist(), cfg.games, folder)
             inputs[name] = jnp.asarray(recorded[name].astype(dtype))
-    if cfg.games is None:
-        inputs["game_ids"] = None
-    elif "game_ids" in inputs:
-        ids = recorded["game_ids"]  # before they were cast, which makes small numbers of huge ones
-        if not all(float(row).is_integer() and 0 <= row < cfg.games for row in ids.tolist()):
-            raise NitrogenError(
-                f"{folder}: game_ids {ids.tolist()} are not all rows of the game embedding, which "
-                f"has {cfg.games}"
-            )
     if "dropped" in inputs:
         kept = (~np.asarray(inputs["dropped"])).sum(axis=1)
         try:
@@ -269,6 +257,13 @@ def _inputs(cfg: PolicyConfig, recorded: Mapping[str, np.ndarray], folder: Path)
         except NitrogenError as error:
             raise NitrogenError(f"{folder}: {error}") from None
     return inputs
+
+
+def _check_games(ids: Sequence[float], games: int, folder: Path) -> None:
+    if not all(float(row).is_integer() and 0 <= row < games for row in ids):
+        raise NitrogenError(
+            f"{folder}: game_ids {ids} are not all rows of the game embedding, which has {games}"
+        )
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -287,11 +282,19 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read_norms(path: Path) -> dict[str, float]:
+def _read_norms(path: Path, paths: Sequence[str]) -> dict[str, float] | None:
+    """Recorded norms of the parameters at `paths`, by the original's name; None without a file."""
+    if not path.exists():
+        return None
     data = tower_sizes.read_json(path)
     valid = isinstance(data, dict) and all(
         isinstance(v, int | float) and not isinstance(v, bool) for v in data.values()
     )
     if not valid:
         raise NitrogenError(f"{path}: a table of tensor name -> norm is needed")
+    odd = {leaf.foreign for leaf in rules.place(paths, tables.NITROGEN)} ^ data.keys()
+    if odd:
+        raise NitrogenError(
+            f"{path}: it and the checkpoint name different tensors, for example {min(odd)}"
+        )
     return {name: float(value) for name, value in data.items()}
