@@ -21,15 +21,20 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise NitrogenError(f"cannot write {path}: the folder {path.parent} does not exist")
     # NOTE: the suffix stays last because some writers choose their format by it.
-    temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    temporary, old = (
+        path.with_name(f".{path.stem}.{word}-{os.getpid()}{path.suffix}") for word in ("tmp", "old")
+    )
     remove(temporary)
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
-            remove(path)  # os.replace cannot put a folder over a folder that holds anything
+            os.replace(path, old)  # a folder cannot be put over a folder that holds anything
         os.replace(temporary, path)
     finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)  # stopped between the two
         remove(temporary)
+        remove(old)
 
 
 def remove(path: Path) -> None:

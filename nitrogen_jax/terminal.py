@@ -13,14 +13,15 @@ def out():
 
     # NOTE: a pipe or a log file has no width, and rich would squeeze tables into 80 columns.
     width = None if sys.stdout.isatty() else 200
-    return Console(highlight=False, soft_wrap=True, width=width)
+    # NOTE: with emoji, ":heart:" in a path would be printed as a picture.
+    return Console(highlight=False, soft_wrap=True, width=width, emoji=False)
 
 
 def console():
     """The rich console on standard error: progress, notices, errors."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 @contextlib.contextmanager
@@ -45,7 +46,7 @@ def progress(
 
     in_bytes = unit == "bytes"
     columns = [
-        bars.TextColumn("{task.description}"),
+        bars.TextColumn("{task.description}", markup=False),  # it names files, "a[/b]" too
         bars.BarColumn(),
         bars.DownloadColumn() if in_bytes else bars.MofNCompleteColumn(),
         bars.TextColumn("" if in_bytes else unit),
@@ -67,7 +68,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]):
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=title or None, title_justify="left")
+    drawn = Table(title=Text(title) if title else None, title_justify="left")
     for name in columns:
         right = name.endswith(">")
         drawn.add_column(name.rstrip(">"), justify="right" if right else "left")

@@ -8,14 +8,19 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nitrogen_jax.errors import NitrogenError
+
+if TYPE_CHECKING:
+    from nitrogen_jax.weights.checkpoint import Checkpoint
 
 SUMMARY = "Reads a checkpoint of any format, checks every tensor, and writes it in another."
 EXAMPLES = """\
   nitrogen convert ng.pt ng_converted/            the released weights -> Orbax
   nitrogen convert ng.pt ng.safetensors           ... -> one file
   nitrogen convert trained/ ng.pt                 ours -> the original's format
+  nitrogen convert random:tiny tiny.safetensors   random weights, to start from
   nitrogen convert siglip2/model.safetensors tower/ --vision google/siglip2-large-patch16-256
 The name of DST decides: .pt, .safetensors, anything else is an Orbax folder."""
 
@@ -23,7 +28,8 @@ The name of DST decides: .pt, .safetensors, anything else is an Orbax folder."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from nitrogen_jax.weights.policies import add_vision_argument
 
-    parser.add_argument("source", metavar="SRC", help="an Orbax folder, .safetensors or .pt")
+    kinds = "an Orbax folder, .safetensors, .pt or random:PRESET"
+    parser.add_argument("source", metavar="SRC", help=kinds)
     parser.add_argument("destination", metavar="DST", type=Path, help="what to write")
     add_vision_argument(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
@@ -32,10 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from nitrogen_jax import terminal
-    from nitrogen_jax.weights import checkpoint, provenance, rules
+    from nitrogen_jax.weights import checkpoint, policies, provenance
 
     start = time.monotonic()
     destination: Path = args.destination
+    if args.source.startswith(policies.RANDOM):
+        _check_destination(destination, Path(args.source), args.overwrite)
+        return write(policies.load_policy(args.source), args.source, args, start)
     source = checkpoint.resolve(args.source)
     _check_destination(destination, source, args.overwrite)
     size = provenance.size(source)
@@ -43,6 +52,15 @@ def run(args: argparse.Namespace) -> int:
         loaded = checkpoint.load(source, args.vision, advance)
     with terminal.progress("hashing", size, "bytes") as advance:
         loaded = provenance.stamped(loaded, source, advance)
+    return write(loaded, str(source), args, start)
+
+
+def write(loaded: Checkpoint, source: str, args: argparse.Namespace, start: float) -> int:
+    """Writes the checkpoint and says what was written; `start` is when all began."""
+    from nitrogen_jax import terminal
+    from nitrogen_jax.weights import checkpoint, rules
+
+    destination: Path = args.destination
     for notice in loaded.meta.notices:
         logging.getLogger(__name__).warning("%s", notice)
     flat = rules.flatten(loaded.params)
@@ -50,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     with terminal.progress(f"writing {destination}", amount, "bytes") as advance:
         checkpoint.save(loaded, os.path.abspath(destination), advance)
     summary = {
-        "source": str(source),
+        "source": source,
         "destination": str(destination),
         "format": checkpoint.format_of(destination),
         "kind": loaded.meta.kind,
@@ -60,13 +78,12 @@ def run(args: argparse.Namespace) -> int:
         "notices": list(loaded.meta.notices),
     }
     if args.json:
-        terminal.out().print(json.dumps(summary), markup=False, emoji=False)
+        terminal.out().print(json.dumps(summary), markup=False)
     else:
         terminal.out().print(
             f"{destination}: {summary['format']}, {summary['tensors']} tensors, "
             f"{summary['parameters']:,} parameters, {summary['seconds']} s",
             markup=False,
-            emoji=False,
         )
     return 0
 

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         }
         if described.kind == "policy":
             data["trainable"] = trainable
-        terminal.out().print(json.dumps(data), markup=False, emoji=False)
+        terminal.out().print(json.dumps(data), markup=False)
         return 0
     screen = terminal.out()
     rows = [(name, f"{t:,}", f"{p:,}") for name, (t, p) in counts.items()]
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     facts += [(f"provenance.{k}", v) for k, v in _flat(dict(described.provenance))]
     screen.print(terminal.table("", ("field", "value"), facts))
     for notice in described.notices:
-        screen.print(f"notice: {notice}", markup=False, emoji=False)
+        screen.print(f"notice: {notice}", markup=False)
     return 0
 
 

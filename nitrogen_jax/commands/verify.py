@@ -36,10 +36,9 @@ def run(args: argparse.Namespace) -> int:
     columns = ("quantity", "error>", "tolerance>", "", "largest error in")
     screen.print(terminal.table(str(args.folder), columns, rows))
     for notice in report.notices:
-        screen.print(f"notice: {notice}", markup=False, emoji=False)
+        screen.print(f"notice: {notice}", markup=False)
     if report.skipped:
-        skipped = ", ".join(report.skipped)
-        screen.print(f"not recorded, skipped: {skipped}", markup=False, emoji=False)
+        screen.print(f"not recorded, skipped: {', '.join(report.skipped)}", markup=False)
     data = {
         "ok": report.ok,
         "rows": [
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         ],
         "skipped": list(report.skipped),
     }
-    screen.print(json.dumps(data), markup=False, emoji=False)
+    screen.print(json.dumps(data), markup=False)
     return 0 if report.ok else 1
 
 

@@ -29,7 +29,7 @@ NATIVE = (("-march=native",), ("-mcpu=native",), ())
 TIMEOUT_S = 120
 
 
-def library() -> Path | None:
+def shared_object() -> Path | None:
     """The compiled kernel, compiled now if it was not before; None where that cannot be."""
     if os.name != "posix":
         return _none(f"it is not written for {platform.system()}")

@@ -142,7 +142,7 @@ _loading = threading.Lock()
 
 @functools.cache
 def _load() -> int | None:
-    path = build.library()
+    path = build.shared_object()
     if path is None:
         return None
     try:

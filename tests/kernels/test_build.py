@@ -14,7 +14,7 @@ from nitrogen_jax.kernels import build
 
 needs_compiler = pytest.mark.skipif(build.find_compiler() is None, reason="no C++ compiler")
 
-BUILD = "from nitrogen_jax.kernels import build; print(build.library())"
+BUILD = "from nitrogen_jax.kernels import build; print(build.shared_object())"
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +31,12 @@ def kept(cache):
 
 @needs_compiler
 def test_it_is_compiled_once(cache, monkeypatch):
-    path = build.library()
+    path = build.shared_object()
     assert path.parent == cache
     assert kept(cache) == [path.name]
     before = path.stat().st_mtime_ns
     monkeypatch.setattr(build, "_compile", lambda *_: pytest.fail("compiled again"))
-    assert build.library() == path
+    assert build.shared_object() == path
     assert path.stat().st_mtime_ns == before
 
 
@@ -61,7 +61,7 @@ def test_it_is_another_file_where_anything_differs(monkeypatch, change):
 def test_no_compiler_is_no_kernel(cache, monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("PATH", str(tmp_path))
     with caplog.at_level(logging.INFO, build.__name__):
-        assert build.library() is None
+        assert build.shared_object() is None
     assert "no C++ compiler" in caplog.text
     assert not cache.exists()
 
@@ -77,7 +77,7 @@ def test_a_compiler_that_fails_is_no_kernel(cache, monkeypatch, tmp_path, caplog
     monkeypatch.setenv("CXX", str(script))
     monkeypatch.setattr(build, "TIMEOUT_S", 1)
     with caplog.at_level(logging.INFO, build.__name__):
-        assert build.library() is None
+        assert build.shared_object() is None
     assert words in caplog.text
     assert kept(cache) == []
 
@@ -85,14 +85,14 @@ def test_a_compiler_that_fails_is_no_kernel(cache, monkeypatch, tmp_path, caplog
 @needs_compiler
 def test_flags_that_a_compiler_does_not_know_are_left_out(cache, monkeypatch):
     monkeypatch.setattr(build, "NATIVE", (("-march=no-such-processor",), ()))
-    path = build.library()
+    path = build.shared_object()
     assert kept(cache) == [path.name]
 
 
 def test_a_folder_that_cannot_be_written_is_no_kernel(cache, caplog):
     cache.parent.write_text("a file where the folder should be")
     with caplog.at_level(logging.INFO, build.__name__):
-        assert build.library() is None
+        assert build.shared_object() is None
     assert "XLA computes them" in caplog.text
 
 

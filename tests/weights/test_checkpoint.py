@@ -25,7 +25,7 @@ import ml_dtypes  # noqa: E402
 from nitrogen_jax.models import policy, siglip2  # noqa: E402
 from nitrogen_jax.models.configs import FLOAT32  # noqa: E402
 from nitrogen_jax.models.presets import policy_preset, vision_preset  # noqa: E402
-from nitrogen_jax.weights import checkpoint, original, policies, provenance, rules  # noqa: E402
+from nitrogen_jax.weights import checkpoint, original, provenance, rules  # noqa: E402
 from nitrogen_jax.weights.checkpoint import Checkpoint  # noqa: E402
 from nitrogen_jax.weights.meta import Meta, to_json  # noqa: E402
 from nitrogen_jax.weights.torch_read import read_torch  # noqa: E402
@@ -262,20 +262,18 @@ def test_pytorch_takes_a_policy_of_our_own(tmp_path):
     from nitrogen_jax.bench import torch_reference
     from nitrogen_jax.weights import tower_sizes
 
-    cfg = dataclasses.replace(policy_preset("test"), games=3, context_length=5, euler_steps=2)
-    made = policies.random_policy(cfg)
+    cfg = dataclasses.replace(policy_preset("test"), games=3, context_length=5)
+    rng = np.random.default_rng(0)
+    flat = rules.flatten(policy.shapes(cfg))
+    flat = {name: rng.standard_normal(leaf.shape, np.float32) for name, leaf in flat.items()}
+    made = Checkpoint(rules.unflatten(flat), Meta(cfg))
     checkpoint.save(made, tmp_path / "own.pt")
     wrote = torch.load(tmp_path / "own.pt", weights_only=True)
     model = torch_reference.build(wrote["ckpt_config"], tower_sizes.to_json(cfg.vision), 3)
     model.load_state_dict(wrote["model"], strict=True)
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 256, (2, 1, 32, 32, 3)).astype(np.uint8)
-    noise = rng.standard_normal((2, cfg.horizon, 25)).astype(np.float32)
-    games = np.array([2, 0])
-    given = policy.conditioning(cfg, made.params, compute=FLOAT32)
-    ours = policy.sample(cfg, made.params, given, noise, frames, None, games, compute=FLOAT32)
-    theirs = model.sample(*map(torch.from_numpy, (frames, noise)), None, torch.from_numpy(games))
-    np.testing.assert_allclose(np.asarray(ours), theirs.numpy(), atol=1e-5)
+    held = {name: value.numpy() for name, value in model.state_dict().items()}
+    for name, array in original.to_tensors(made).items():
+        np.testing.assert_array_equal(held[name], array)
 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float64])
