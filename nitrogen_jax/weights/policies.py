@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 from nitrogen_jax import config
@@ -84,6 +83,6 @@ def random_policy(cfg: PolicyConfig, seed: int = 0) -> Checkpoint:
 
     from nitrogen_jax.models import policy
 
-    params = jax.jit(partial(policy.init, cfg))(jax.random.key(seed))
+    params = jax.jit(policy.init, static_argnums=0)(cfg, jax.random.key(seed))
     provenance = {"source": f"random parameters, seed {seed}"}
     return Checkpoint(jax.tree.map(np.asarray, params), Meta(cfg, provenance=provenance))

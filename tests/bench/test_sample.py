@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from functools import partial
 
 import jax
@@ -123,17 +122,3 @@ def test_an_unknown_topology_is_one_sentence(run_python):
     assert done.returncode == 2
     assert "cannot compile for TPU topology 'v5e:none'" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.long
-@pytest.mark.needs("torch")
-def test_full_size_is_faster_than_the_alternatives(tmp_path, capsys):
-    """The figures of the README. Ratios within one run; the machine should be idle."""
-    out = tmp_path / "bench.json"
-    runs = os.environ.get("NITROGEN_BENCH_RUNS", "5")
-    assert main(["bench", "sample", "--naive", "--torch", "--runs", runs, "--out", str(out)]) == 0
-    with capsys.disabled():
-        print("\n" + capsys.readouterr().out)  # noqa: T201
-    speedup = {row["other"]: row["speedup"] for row in json.loads(out.read_text())["ratios"]}
-    assert speedup["naive"] > 2
-    assert speedup["pytorch"] > 2.5
