@@ -305,6 +305,36 @@ def test_wrong_types(change, message):
         read(changed(**change))
 
 
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+def places(node, path=()):
+    """The path of every entry of a nested dict."""
+    for name, value in node.items():
+        yield (*path, name)
+        if isinstance(value, dict):
+            yield from places(value, (*path, name))
+
+
+@given(st.sampled_from(list(places(CONFIG))), values | st.just(np.zeros(2)))
+def test_any_value_anywhere_is_read_or_refused_in_one_sentence(path, value):
+    config = copy.deepcopy(CONFIG)
+    node = config
+    for name in path[:-1]:
+        node = node[name]
+    node[path[-1]] = value
+    try:
+        cfg, _ = read(config)
+    except NitrogenError:
+        return
+    written = json.loads(json.dumps(from_policy_config(cfg, plain(config))))
+    assert repr(read(written)[0]) == repr(cfg)  # repr, because NaN equals nothing
+
+
 @pytest.mark.parametrize("config", [None, 3, [], {}, {"model_cfg": None}])
 def test_no_config_at_all(config):
     with pytest.raises(NitrogenError, match="ckpt_config has no model_cfg"):

@@ -7,6 +7,8 @@ import dataclasses
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("jax")
 
@@ -128,6 +130,31 @@ def test_what_is_not_believed(path, value, message):
     with pytest.raises(NitrogenError, match=message) as caught:
         from_json(with_(path, value), "a/file")
     assert str(caught.value).startswith("a/file: ")
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+def places(node, path=""):
+    """The dotted path of every entry of a nested dict."""
+    for name, value in node.items():
+        yield path + name
+        if isinstance(value, dict):
+            yield from places(value, f"{path}{name}.")
+
+
+@given(st.sampled_from(list(places(to_json(FULL)))), values)
+def test_any_value_anywhere_is_read_or_refused_in_one_sentence(path, value):
+    try:
+        found = from_json(with_(path, value), "file")
+    except NitrogenError as error:
+        assert str(error).startswith("file: ")  # noqa: PT017
+    else:
+        assert repr(through_json(found).config) == repr(found.config)
 
 
 @pytest.mark.parametrize("data", [None, 3, [], "x", {}])

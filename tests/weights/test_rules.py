@@ -176,7 +176,6 @@ def configs():
     change = dataclasses.replace
     return {
         "test": small,
-        "tiny": policy_preset("tiny"),
         "games": change(small, games=4, context_length=5),
         "deep": change(
             small,
@@ -207,7 +206,7 @@ def leaves(name):
     return rules.flatten(policy.shapes(configs()[name].check()))
 
 
-NAMES = ("test", "tiny", "games", "deep", "no_mixer", "affine", "plain", "no_attention_bias")
+NAMES = ("test", "games", "deep", "no_mixer", "affine", "plain", "no_attention_bias")
 NAMES += ("no_positions", "embodiments", "released", "wide_tower")
 
 

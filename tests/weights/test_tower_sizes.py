@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.models.configs import VisionConfig
@@ -106,6 +108,22 @@ def test_sizes_that_cannot_be(write, change, message):
     with pytest.raises(NitrogenError, match=message) as caught:
         tower_sizes.read(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+@given(
+    st.sampled_from([*SIZES, "layer_norm_eps", "hidden_act", "num_channels", "model_type"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.none()),
+)
+def test_any_value_is_read_or_refused_in_one_sentence(tmp_path_factory, name, value):
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps({**SIZES, name: value}))
+    try:
+        cfg, _ = tower_sizes.read(path)
+    except NitrogenError as error:
+        assert str(error).startswith(f"{path}: ")  # noqa: PT017
+    else:
+        assert cfg.width % cfg.heads == 0
+        assert cfg.tokens >= 1
 
 
 @pytest.mark.parametrize(
