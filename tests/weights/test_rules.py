@@ -194,7 +194,6 @@ def configs():
         "no_positions": change(small, position_embedding=False),
         "embodiments": change(small, embodiments=3),
         "released": policy_preset("nitrogen"),
-        "wide_tower": policy_preset("google/siglip2-base-patch16-224"),
     }
 
 
@@ -207,7 +206,7 @@ def leaves(name):
 
 
 NAMES = ("test", "games", "deep", "no_mixer", "affine", "plain", "no_attention_bias")
-NAMES += ("no_positions", "embodiments", "released", "wide_tower")
+NAMES += ("no_positions", "embodiments", "released")
 
 
 @pytest.mark.needs("jax")

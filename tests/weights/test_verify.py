@@ -116,21 +116,27 @@ def test_the_originals_recordings_agree(run):
         assert compared | inputs == set(file.files)
 
 
-# In the plain run those that differ most: few layers, other switches, all at once.
-QUICK = ("short_chunks", "other_switches", "everything")
+# In the plain run those that differ most: few layers, all at once, other switches (which the
+# tower does not have, so that two of its layers will do).
+QUICK = {"short_chunks": {}, "everything": {}, "other_switches": {"num_hidden_layers": 2}}
 
 
 @pytest.mark.needs("torch")
 @pytest.mark.parametrize(
-    "case",
+    ("case", "vision"),
     [
-        case if case in QUICK else pytest.param(case, marks=pytest.mark.long)
-        for case in make_golden.CASES
+        *QUICK.items(),
+        *(
+            pytest.param(case, {}, marks=pytest.mark.long)
+            for case in make_golden.CASES
+            if QUICK.get(case) != {}
+        ),
     ],
 )
-def test_folders_that_we_make(case, tmp_path):
-    folder = make_golden.write_golden(tmp_path / case, **make_golden.CASES[case])
-    report = verify.verify(folder)
+def test_folders_that_we_make(case, vision, tmp_path):
+    arguments = make_golden.CASES[case]
+    arguments = {**arguments, "vision": {**arguments.get("vision", {}), **vision}}
+    report = verify.verify(make_golden.write_golden(tmp_path / case, **arguments))
     assert states(report) == dict.fromkeys(ALL_ROWS, True)
     assert report.skipped == ()
 
