@@ -23,6 +23,7 @@ VERBS = {
     "convert": "a checkpoint from one format to another",
     "info": "what a checkpoint holds: parts, parameters, config",
     "verify": "compare the network with recorded outputs of the original",
+    "data": "label trees, videos and training records",
     "bench": "measure speed",
     "doctor": "check what this machine has and what it lacks",
 }
