@@ -182,7 +182,8 @@ def records(
         return _read_record(chunk, f"{name}[{index}]", context, first)
 
     identity = {
-        "records": _state(sorted(folder.iterdir()), names_only=True),
+        # NOTE: files alone: an index that is made anew, in its folder, changes nothing.
+        "records": _state(sorted(filter(Path.is_file, folder.iterdir())), names_only=True),
         "split": split,
         "every": context.every,
     }
@@ -199,24 +200,25 @@ def _newest(chunk, context: Context) -> range:
 
 
 def _read_record(chunk, name: str, context: Context, first: int) -> Iterator[Example]:
-    def load(at: int) -> np.ndarray:
-        picture = pictures.decode(chunk.frames[at])
-        if picture is None:
-            raise PartlyRead(Problem(name, at, f"picture {at} of it cannot be decoded"))
-        return pictures.to_frame(picture, context.size)
+    from nitrogen_jax.data.stored_frames import Undecodable
 
-    begin, kept = round(chunk.start_time * chunk.rate), {}
+    kept: dict[int, np.ndarray] = {}
     for newest in _newest(chunk, context)[first:]:
         frame = newest * chunk.frame_stride
         # A context frame between two stored pictures is the one before.
         wanted = [(frame - back) // chunk.frame_stride for back in context.back]
-        kept = {at: kept[at] if at in kept else load(at) for at in wanted if at >= 0}
+        try:
+            fresh = chunk.pictures([at for at in wanted if at >= 0 and at not in kept])
+        except Undecodable as error:
+            raise PartlyRead(Problem(name, newest, str(error))) from None
+        kept |= {at: pictures.to_frame(one, context.size) for at, one in fresh.items()}
+        kept = {at: kept[at] for at in wanted if at >= 0}
         yield Example(
             chunk.video_id,
-            begin + frame,
-            chunk.start_time + frame / chunk.rate,
+            chunk.start_frame + frame,
+            chunk.start_time + float(chunk.times[frame]),
             *context.gather(kept.get(at) for at in wanted),
-            *following(chunk.actions, frame, context.shift, context.horizon),
+            *following(chunk.actions, frame + chunk.label_lag, context.shift, context.horizon),
         )
 
 
