@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from nitrogen_jax.data import records, stored_frames
-from nitrogen_jax.data.loader import Catalogue, Loader, LoaderConfig
+from nitrogen_jax.data.catalogue import Catalogue
+from nitrogen_jax.data.loader import Loader, LoaderConfig
 
 PICTURES = 256  # that plain decoding goes round and round
 

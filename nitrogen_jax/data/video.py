@@ -295,6 +295,10 @@ class _Faults:
         self.corrupt = self.lost = 0
         self.broken = None
 
+    @property
+    def count(self) -> int:
+        return self.corrupt + self.lost
+
     def frames(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
         packets = container.demux(stream)
         while True:
@@ -324,6 +328,6 @@ class _Faults:
             return f"reading it stopped at {end:.1f} s ({self.broken})"
         if missing > TOLERANCE or (index < stream.frames and missing > 2 * step):
             return f"it ends at {end:.1f} s and says that it lasts {stated:.1f} s"
-        if self.corrupt or self.lost:
+        if self.count:
             return f"it is damaged ({self.corrupt} frames in part, {self.lost} packets lost)"
         return None
