@@ -15,9 +15,10 @@ from fractions import Fraction
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from nitrogen_jax.data import images
+from nitrogen_jax.data.colours import BT709, LIMITED, FromRGB, ToRGB
+from nitrogen_jax.data.video_write import REPEATABLE
 from nitrogen_jax.errors import NitrogenError
 
 CODECS = ("jpeg", "h264")
@@ -101,10 +102,10 @@ def _from_jpeg(data: bytes, at: int) -> np.ndarray:
 
 
 def _to_h264(pictures: Iterable[np.ndarray]) -> tuple[tuple[bytes, ...], np.ndarray]:
-    encoder, packets = None, []
+    encoder, packets, from_rgb = None, [], FromRGB()
     for at, picture in enumerate(pictures):
         encoder = encoder or _encoder(*picture.shape[1::-1])
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame = from_rgb(picture)
         frame.pts = at
         packets += encoder.encode(frame)
     packets += encoder.encode(None) if encoder else []
@@ -117,12 +118,15 @@ def _encoder(width: int, height: int) -> av.VideoCodecContext:
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     # The rate only steers the encoder's choices; records state their own.
     encoder.time_base, encoder.framerate = Fraction(1, 15), Fraction(15)
-    # One thread: the same bytes on every machine, and one worker for each core anyway.
+    encoder.color_primaries = encoder.color_trc = encoder.colorspace = BT709
+    encoder.color_range = LIMITED
+    # One thread: the same bytes each time, and one worker for each core anyway.
     encoder.thread_count = 1
     encoder.gop_size, encoder.max_b_frames = GOP, 0
     fixed = f"keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0"
     alone = "repeat-headers=1:annexb=1:threads=1:lookahead-threads=1"
-    encoder.options = {"crf": str(CRF), "preset": PRESET, "x264-params": f"{fixed}:{alone}"}
+    params = ":".join([fixed, alone, *REPEATABLE.values()])
+    encoder.options = {"crf": str(CRF), "preset": PRESET, "x264-params": params}
     return encoder
 
 
@@ -134,8 +138,7 @@ class _Decoder(threading.local):
         self.codec.thread_count = 1
         # NOTE: by default damage is painted over and nothing said.
         self.codec.options = {"err_detect": "explode"}
-        # NOTE: a frame that converts itself sets up a new scaler each time, 5 times as slow.
-        self.converter = VideoReformatter()
+        self.to_rgb = ToRGB()
 
 
 _DECODER = _Decoder()
@@ -144,7 +147,7 @@ _DECODER = _Decoder()
 def _from_h264(
     packets: Sequence[bytes], key_frames: np.ndarray, wanted: list[int]
 ) -> dict[int, np.ndarray]:
-    decoder, converter = _DECODER.codec, _DECODER.converter
+    decoder, to_rgb = _DECODER.codec, _DECODER.to_rgb
     found: dict[int, np.ndarray] = {}
     for start, group in _by_key_frame(np.asarray(key_frames), wanted):
         decoder.flush_buffers()
@@ -155,7 +158,7 @@ def _from_h264(
                     if frame.is_corrupt:
                         raise Undecodable(f"picture {at} of it is damaged")
                     if at in group:
-                        found[at] = converter.reformat(frame, format="rgb24").to_ndarray()
+                        found[at] = to_rgb(frame)
                     at += 1
         except av.FFmpegError:
             at = start

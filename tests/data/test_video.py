@@ -88,15 +88,26 @@ def test_a_file_that_is_cut_short_gives_its_beginning(tmp_path, suffix):
     assert seen == list(range(e.value.frames))
 
 
-def test_damage_in_the_middle_is_reported(tmp_path):
+@pytest.mark.parametrize("threads", [0, 1])
+def test_damage_in_the_middle_is_reported(tmp_path, threads):
     path = make_video(tmp_path / "a.mkv", 60, g="10")
+    with av.open(path) as container:
+        sizes = [packet.size for packet in container.demux(video=0)]
+        container.seek(0)
+        packet = list(container.demux(video=0))[30]
+        at = path.read_bytes().index(bytes(packet))
     data = bytearray(path.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 400] = bytes(400)
+    data[at + 5 : at + sizes[30]] = bytes(sizes[30] - 5)
     path.write_bytes(data)
-    with pytest.raises(video.Damaged) as raised:
-        list(video.decode(path))
-    assert 0 < raised.value.frames <= 60
+    seen = []
+    with pytest.raises(
+        video.Damaged, match=r"damaged \(\d+ frames in part, \d+ packets lost"
+    ) as raised:
+        seen.extend((frame.index, frame.faults) for frame in video.frames(path, threads))
+    assert 50 < raised.value.frames <= 60
+    assert [index for index, _ in seen] == list(range(raised.value.frames))
+    assert [faults for _, faults in seen[:15]] == [0] * 15
+    assert seen[-1][1] > 0
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video" * 50])
