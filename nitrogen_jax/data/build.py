@@ -14,6 +14,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -240,7 +241,8 @@ class _Work:
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(min(workers, max(len(todo), 1)), context, _start_worker)
         try:
-            running = {pool.submit(_work, *self._job(name)): name for name in todo}
+            with _ignoring_interrupts():  # which the workers, started here, inherit
+                running = {pool.submit(_work, *self._job(name)): name for name in todo}
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for one in done:
@@ -376,6 +378,19 @@ def _read_raw(parts: list[Path]) -> Iterator[bytes]:
 
 # ---------------------------------------------------------------------------------------------
 # In a worker
+
+
+@contextlib.contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches all processes of a terminal; the parent alone is to act on it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _start_worker() -> None:

@@ -72,18 +72,19 @@ class Survey:
 
 def survey(
     tree: label_tree.LabelTree,
-    keep: Callable[[str], Path | None] = lambda video_id: None,
+    keep: Callable[[str], Path | None] | None = None,
     advance: Callable[[float], None] = lambda amount: None,
 ) -> Survey:
     """Reads all metadata of a label tree.
 
     Args:
-        keep: where to unpack the chunks of a video that lie in a tarball; None: nowhere.
+        keep: says where to unpack the chunks of a video that lie in a tarball, None for nowhere;
+            without it tables are not even read.
         advance: is told the progress, in the unit of `tree.size()`.
     """
     found: dict[str, Labelled] = {}
     unusable = []
-    for raw in tree.scan(tables=True, advance=advance):
+    for raw in tree.scan(tables=keep is not None, advance=advance):
         try:
             meta = label_tree.read_metadata(raw)
         except labels.LabelError as error:
@@ -94,7 +95,7 @@ def survey(
         one.add(meta)
         folder = Path(raw.ref.where)
         if not folder.is_dir():
-            root = keep(meta.video.video_id)
+            root = keep(meta.video.video_id) if keep is not None else None
             folder = None if root is None else _unpack(raw, root)
         if folder is not None:
             one.folders.add(str(folder.parent))

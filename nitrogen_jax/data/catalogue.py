@@ -29,8 +29,10 @@ class Catalogue:
             )
         self.steps: control.Steps = steps.pop()
         self.samples = sum(len(index.samples) for index in self.indices)
-        if not self.samples:
-            names = ", ".join(f"{one.folder} ({one.split})" for one in config.datasets)
+        each = list(zip(config.datasets, self.indices, strict=True))
+        empty = [one for one, index in each if one.weight and not len(index.samples)]
+        if empty or not self.samples:
+            names = ", ".join(f"{one.folder} ({one.split})" for one in empty or config.datasets)
             raise NitrogenError(f"loader: no sample of {names} has passed the filters")
         found = sorted({name for index in self.indices for name in index.game_names})
         self.games = tuple(found) if config.games is None else tuple(config.games)
@@ -42,7 +44,7 @@ class Catalogue:
             np.stack([np.full(len(index.games), at), np.arange(len(index.games))], 1)
             for at, index in enumerate(self.indices)
         ]
-        flat = np.concatenate(chunks)
+        flat = np.concatenate(chunks, dtype=np.int32)
         counts = np.concatenate([np.diff(index.offsets) for index in self.indices])
         keys, weights = self._keys(flat)
         self.chunks, runs, used = {}, {}, {}
@@ -87,10 +89,14 @@ class Catalogue:
         del config["batch"]
         for one in config["datasets"]:
             del one["folder"]  # a moved folder holds the same samples
-        parts = [json.dumps(config, sort_keys=True, default=str)]
+        parts = [str(order.VERSION), json.dumps(config, sort_keys=True, default=str)]
         for index in self.indices:
             about = {key: index.about[key] for key in ("steps", "filters", "samples")}
-            digest = hashlib.sha256(index.samples.tobytes())
-            digest.update(index.offsets.tobytes())
+            digest = hashlib.sha256(index.samples)
+            digest.update(index.offsets)
+            videos = index.table["video_id"].combine_chunks().dictionary_encode()
+            digest.update(json.dumps(videos.dictionary.to_pylist()).encode())
+            digest.update(videos.indices.to_numpy())
+            digest.update(index.numbers["start_frame"])
             parts += [json.dumps(about, sort_keys=True), digest.hexdigest()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -134,10 +134,12 @@ class ChunkReader:
         for number in np.unique(pictures // per_record).tolist():
             inside = np.unique(pictures[pictures // per_record == number])
             stored |= _stored(load(number), inside.tolist(), number * per_record)
-        rows = rows[..., 1:] if not (np.diff(rows) > 1).any() else rows
-        for row in np.unique(rows.clip(0, count - 1)).tolist():
+        for row in np.flatnonzero(_needed(rows, count)).tolist():
             if not known[row]:
-                load(min(row // stride // per_record, last))
+                piece = load(min(row // stride // per_record, last))
+                if not known[row]:
+                    name = "/".join(piece.name)
+                    raise stored_frames.Undecodable(f"row {row} of {name} is not there")
         return stored, actions
 
     def _piece(self, chunk: int, number: int) -> _Piece:
@@ -150,32 +152,43 @@ class ChunkReader:
                 f"{where} holds {'/'.join(piece.name)}, where its index says {'/'.join(name)}: "
                 "make the index anew with nitrogen data index"
             )
+        first = number * int(self._index.numbers["per_record"][chunk])
+        row = first * int(self._index.numbers["frame_stride"][chunk])
+        if piece.first_row != row:
+            raise NitrogenError(
+                f"{where} begins at row {piece.first_row} of {'/'.join(name)}, where its index "
+                f"says {row}: make the index anew with nitrogen data index"
+            )
         return piece
 
     def _bytes(self, record: int, where: str) -> bytes:
         file = bisect.bisect_right(self._ends, record)
-        if file not in self._open:
-            while len(self._open) >= OPEN_FILES:
-                self._open.popitem(last=False)[1].close()
-            try:
-                self._open[file] = ArrayRecordReader(str(self._files[file]), READER_OPTIONS)
-            except RuntimeError as error:
-                reason = str(error).splitlines()[0]
-                raise NitrogenError(f"records {self._files[file]}: {reason}") from None
-        self._open.move_to_end(file)
         first = self._ends[file - 1] if file else 0
         try:
-            return self._open[file].read([record - first])[0]
+            return self._reader(file).read([record - first])[0]
         except (RuntimeError, IndexError) as error:
             reason = str(error).splitlines()[0]
+            self._close(file)  # the next one may be luckier
+            if not self._files[file].is_file():
+                raise NitrogenError(f"records {self._files[file]} have gone: {reason}") from None
             raise stored_frames.Undecodable(f"{where} cannot be read: {reason}") from None
+
+    def _reader(self, file: int) -> ArrayRecordReader:
+        if file not in self._open:
+            while len(self._open) >= OPEN_FILES:
+                self._close(next(iter(self._open)))
+            self._open[file] = ArrayRecordReader(str(self._files[file]), READER_OPTIONS)
+        self._open.move_to_end(file)
+        return self._open[file]
+
+    def _close(self, file: int) -> None:
+        with contextlib.suppress(RuntimeError, KeyError):
+            self._open.pop(file).close()
 
     def close(self) -> None:
         """Closes all files."""
-        for reader in self._open.values():
-            with contextlib.suppress(RuntimeError):
-                reader.close()
-        self._open.clear()
+        for file in list(self._open):
+            self._close(file)
 
 
 def _stored(piece: _Piece, pictures: list[int], first: int) -> dict[int, bytes | np.ndarray]:
@@ -189,6 +202,14 @@ def _stored(piece: _Piece, pictures: list[int], first: int) -> dict[int, bytes |
     packets = list(piece.frames)
     found = stored_frames.decode(piece.codec, packets, piece.key_frames, inside)
     return {first + at: picture for at, picture in found.items()}
+
+
+def _needed(rows: np.ndarray, count: int) -> np.ndarray:
+    """(count,) bool: rows of a chunk that belong to steps, (n, T + 1) as from `step_rows`."""
+    begin = np.minimum(rows[:, 0] + 1, rows[:, 1]).clip(0, count)
+    end = (rows[:, -1] + 1).clip(0, count)
+    changes = np.bincount(begin, minlength=count + 1) - np.bincount(end, minlength=count + 1)
+    return np.cumsum(changes)[:count] > 0
 
 
 def _context_rows(

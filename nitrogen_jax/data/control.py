@@ -45,10 +45,6 @@ class Steps:
             raise NitrogenError(f"steps: the control rate is {self.rate}, where Hz are needed")
         return self
 
-    def seconds(self, rate: float) -> float:
-        """From a frame to its last step, in a recording of `rate` frames per second."""
-        return (self.shift + self.horizon) / (self.rate or rate)
-
 
 def step_rows(
     steps: Steps, times: np.ndarray, rate: float, frames: np.ndarray, lag: int = 0

@@ -9,19 +9,25 @@ stream taken up at a position with other batches, workers or hosts goes on with 
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+import cv2
 import grain
 import grain.experimental
 import numpy as np
 
+from nitrogen_jax.data import records
 from nitrogen_jax.data.catalogue import Catalogue
 from nitrogen_jax.data.loader_config import Dataset, LoaderConfig
 from nitrogen_jax.data.order import Shuffle
 from nitrogen_jax.data.ring import Ring
-from nitrogen_jax.data.sample_source import Batch, SampleSlice
+from nitrogen_jax.data.sample_source import SLOT, Batch, SampleSlice, batch_layout
 from nitrogen_jax.errors import NitrogenError
 
 __all__ = ["Batch", "Dataset", "Loader", "LoaderConfig", "Shuffle", "position_of"]
@@ -29,8 +35,10 @@ __all__ = ["Batch", "Dataset", "Loader", "LoaderConfig", "Shuffle", "position_of
 log = logging.getLogger(__name__)
 
 GROUP = 32  # samples that a worker hands over at once, at most
-SPARE_SLOTS = 4  # of a ring: being filled, waiting, being copied, and one more
-LARGE = 1 << 16  # bytes; smaller arrays travel from a worker through a pipe
+# Bytes; smaller arrays travel from a worker through a pipe, where they are not in a ring. A message
+# must be less than what a pipe takes at once (4096): who has read half of one when the worker dies
+# waits for the rest without end.
+LARGE = 1 << 9
 
 
 class Loader:
@@ -73,9 +81,13 @@ class Loader:
             raise NitrogenError(
                 f"loader: workers is {workers} and position {position}, where 0 is the least"
             )
+        if buffer < 1:
+            raise NitrogenError(f"loader: buffer is {buffer}: 1 is the least")
         self.config, self.position = config.check(), position
         self._catalogue = Catalogue(config)
         self.steps, self.games = self._catalogue.steps, self._catalogue.games
+        for one in config.datasets:
+            _check_files(one)
         lanes, processes = config.shuffle.window, hosts * max(workers, 1)
         if lanes % processes:
             log.warning(
@@ -85,9 +97,10 @@ class Loader:
             )
         local = config.batch // hosts
         group = max(min(local // max(workers, 1), GROUP), 1)
-        shape = (group, config.frames, config.size, config.size, 3)
-        self._rings = [Ring(shape, buffer + SPARE_SLOTS) for _ in range(workers)]
-        rings = tuple((shape, ring.slots, ring.name) for ring in self._rings)
+        layout = batch_layout(self._catalogue, group)
+        # In each of two processes a queue and what waits for it; and one that is being copied.
+        self._rings = [Ring(layout, 2 * buffer + 3) for _ in range(workers)]
+        rings = tuple((layout, ring.slots, ring.name) for ring in self._rings)
         split = SampleSlice(config, position, host, hosts, max(workers, 1), group, rings)
         self._elements = iter(_pipeline(split, workers, buffer))
         self._batches = _batches(self._elements, max(workers, 1), local, self._rings)
@@ -119,7 +132,17 @@ class Loader:
         total = self._catalogue.order.length
         if total is not None and self.position >= total:
             raise StopIteration
-        batch = next(self._batches)
+        try:
+            batch = next(self._batches)
+        except StopIteration:
+            raise NitrogenError("loader: it has been closed, or has failed before") from None
+        except RuntimeError as error:
+            if "Worker process" not in str(error):
+                raise
+            raise NitrogenError(
+                "loader: a worker process died, perhaps for want of memory: try fewer workers, or "
+                f"0 to see more ({str(error).split('.')[0]})"
+            ) from error
         self.position += self.config.batch
         return batch
 
@@ -142,6 +165,7 @@ class Loader:
         close = getattr(self._elements, "close", None)
         if close is not None:
             close()
+        self._elements = None  # it holds files, or semaphores
         for ring in self._rings:
             ring.close()
         self._rings.clear()
@@ -155,12 +179,23 @@ class Loader:
 
 def position_of(state: Mapping[str, Any], config: LoaderConfig) -> int:
     """The position of a saved state, if the same samples follow there; NitrogenError if not."""
-    if state["order"] != Catalogue(config).fingerprint:
+    if state.get("order") != Catalogue(config).fingerprint:
         raise NitrogenError(
             "loader: the saved position belongs to other data, filters or shuffling: "
             "resume with those, or start from position 0"
         )
     return int(state["position"])
+
+
+def _check_files(dataset: Dataset) -> None:
+    files = [path for path, _ in records.shard_files(dataset.folder, dataset.split)]
+    there = set(os.listdir(dataset.folder))
+    missing = [path for path in files if path.name not in there]
+    if missing:
+        raise NitrogenError(
+            f"records {missing[0]} are not there: of the {len(files)} files of split "
+            f"{dataset.split}, {len(missing)} are missing"
+        )
 
 
 def _pipeline(samples: SampleSlice, workers: int, buffer: int) -> grain.IterDataset:
@@ -171,8 +206,21 @@ def _pipeline(samples: SampleSlice, workers: int, buffer: int) -> grain.IterData
         options = grain.experimental.DatasetOptions(min_shm_size=LARGE)
         elements = grain.experimental.WithOptionsIterDataset(elements, options)
         processes = grain.MultiprocessingOptions(workers, per_worker_buffer_size=buffer)
-        elements = elements.mp_prefetch(processes)
+        elements = elements.mp_prefetch(processes, _start_worker)
     return elements
+
+
+def _start_worker(*_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes
+    cv2.setNumThreads(1)  # there is a worker for each core
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    while os.getppid() == parent.pid:
+        parent.join(1)
+    os._exit(1)
 
 
 def _batches(
@@ -185,7 +233,9 @@ def _batches(
         while filled < local:
             if used == size:
                 block = [next(elements) for _ in range(workers)]
-                slots = [_open(group, ring) for group, ring in zip(block, rings, strict=False)]
+                slots = [group.pop(SLOT, None) for group in block]
+                for group, slot, ring in zip(block, slots, rings, strict=False):
+                    group.update({} if slot is None else ring.arrays(int(slot)))
                 used, size = 0, workers * len(block[0]["valid"])
             if batch is None:
                 batch = {
@@ -197,19 +247,10 @@ def _batches(
             used, filled = used + take, filled + take
             if used == size:
                 block = []  # no array may look at a slot that is free
-                for ring, slot in zip(rings, slots, strict=True):
+                for ring, slot in zip(rings, slots, strict=False):
                     if slot is not None:
-                        ring.free(slot)
+                        ring.free(int(slot))
         yield batch
-
-
-def _open(group: Batch, ring: Ring) -> int | None:
-    """Puts the pictures themselves in the place of a slot's number, which is returned."""
-    if group["frames"].ndim:
-        return None
-    slot = int(group["frames"])
-    group["frames"] = ring.array(slot)
-    return slot
 
 
 def _copy(block: list[Batch], used: int, take: int, batch: Batch, filled: int) -> None:

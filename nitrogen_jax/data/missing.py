@@ -79,8 +79,8 @@ def select(
         found.append(
             Missing(
                 one.url,
-                round(one.start, 3),
-                round(one.end, 3),
+                round(float(one.start), 3),
+                round(float(one.end), 3),
                 f"{one.video_id}.mp4",
                 one.video_id,
                 one.source,

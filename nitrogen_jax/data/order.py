@@ -9,6 +9,9 @@ every process meets only its own lanes, whatever their number.
     turn n:  lane 0 plays run order[n * window], lane 1 run order[n * window + 1], ...
              for `run` rounds; then turn n + 1 begins
 
+The last turn of an epoch may have fewer samples: they are dealt out to the lanes in equal shares,
+a lane's one after the other, so that it meets two runs at most.
+
 `spread` says how far apart the samples of a run are: a run takes every one of its samples out of
 a stretch of `spread` runs' worth of consecutive ones. 1 reads least, more mixes better.
 
@@ -28,6 +31,8 @@ import numpy as np
 
 from nitrogen_jax.errors import NitrogenError
 
+VERSION = 1  # to be raised when a position leads to other samples than before
+SMALL = 1 << 12  # fewer runs are shuffled in memory: for few, index_shuffle takes milliseconds
 PERIOD = 10_000  # runs after which a weighted mixture has met its weights exactly
 
 
@@ -95,12 +100,9 @@ class Runs:
         """
         epoch, at = divmod(number, self.count)
         even = self.count - bool(self.short)  # the short run is always the last of an epoch
-        at = at if at >= even else self._shuffled(at, even, epoch)
+        if at < even:
+            at = _shuffled(at, even, _word(self.shuffle.seed, self.group, epoch))
         return self._full(at, epoch) if at < self.full else self._rest(at, epoch, padded)
-
-    def _shuffled(self, at: int, count: int, epoch: int) -> int:
-        seed = _word(self.shuffle.seed, self.group, epoch)
-        return grain.experimental.index_shuffle(at, max_index=count - 1, seed=seed, rounds=4)
 
     def _full(self, at: int, epoch: int) -> Run:
         chunk = int(np.searchsorted(self.full_ends, at, side="right"))
@@ -147,25 +149,25 @@ class Pass:
         window, run = self.runs.shuffle.window, self.runs.shuffle.run
         epoch, index = divmod(index, self.runs.samples)
         turn, at = divmod(index, window * run)
-        first = turn * window
-        lanes = min(window, self.runs.count - first)
-        is_last = first + lanes == self.runs.count
-        if is_last and self.runs.short and at >= self.runs.short * lanes:
-            # The last lane has played its short run to the end, the others go on.
-            beyond, lane = divmod(at - self.runs.short * lanes, lanes - 1)
-            round_ = self.runs.short + beyond
-        else:
-            round_, lane = divmod(at, lanes)
-        return Place(epoch * self.runs.count + first + lane, round_)
+        round_, lane = divmod(at, window)
+        # In a whole turn a lane's share is a run. The short run of an epoch comes last of all.
+        share, more = divmod(min(self.runs.samples - turn * window * run, window * run), window)
+        behind, at = divmod(lane * share + min(lane, more) + round_, run)
+        return Place(epoch * self.runs.count + turn * window + behind, at)
 
     def get(self, run: int) -> tuple[int, Run]:
         """(group, a run by its number in playing order)."""
         return self.runs.group, self.runs.get(run, padded=False)
 
     def next_run(self, run: int) -> int | None:
-        """About what the lane of a run plays next."""
-        after = run + self.runs.shuffle.window
-        return after if after < self.runs.count * self.epochs else None
+        """What the lane of a run plays next; None where the next turn is not a whole one."""
+        shuffle = self.runs.shuffle
+        whole = self.runs.samples // (shuffle.window * shuffle.run) * shuffle.window
+        return run + shuffle.window if run % self.runs.count + shuffle.window < whole else None
+
+    def turn(self, run: int) -> int:
+        """The first run of the turn of a run: those before it have been played."""
+        return run - run % self.runs.count % self.runs.shuffle.window
 
 
 class Endless:
@@ -190,8 +192,7 @@ class Endless:
         if len(self.names) == 1:
             return self.names[0], self.groups[self.names[0]].get(run, padded=True)
         period, at = divmod(run, PERIOD)
-        seed = _word(self.shuffle.seed, period, 1 << 33)
-        at = grain.experimental.index_shuffle(at, max_index=PERIOD - 1, seed=seed, rounds=4)
+        at = _shuffled(at, PERIOD, _word(self.shuffle.seed, period, 1 << 33))
         which = int(np.searchsorted(self.ends, at, side="right"))
         begin = int(self.ends[which - 1]) if which else 0
         share = int(self.ends[which]) - begin
@@ -202,17 +203,37 @@ class Endless:
         """What the lane of a run plays next."""
         return run + self.shuffle.window
 
+    def turn(self, run: int) -> int:
+        """The first run of the turn of a run: those before it have been played."""
+        return run - run % self.shuffle.window
+
 
 Order = Pass | Endless
 
 
 def _apportion(weights: list[float], total: int) -> np.ndarray:
     """Whole numbers that sum to `total`, nearest to the weights' shares and at least 1 each."""
-    shares = np.asarray(weights, float) / sum(weights) * (total - len(weights))
-    whole = np.floor(shares).astype(np.int64)
-    largest = np.argsort(whole - shares, kind="stable")[: total - len(weights) - int(whole.sum())]
-    whole[largest] += 1
-    return whole + 1
+    shares = np.asarray(weights, float) / sum(weights) * total
+    whole = np.maximum(np.floor(shares).astype(np.int64), 1)
+    left = total - int(whole.sum())
+    if left < 0:  # for those that would have had none
+        whole[np.argmax(whole)] += left
+    else:
+        whole[np.argsort(whole - shares, kind="stable")[:left]] += 1
+    return whole
+
+
+def _shuffled(at: int, count: int, seed: int) -> int:
+    """Where number `at` of `count` is put by the shuffle of this seed."""
+    if count <= SMALL:
+        return int(_permutation(count, seed)[at])
+    # NOTE: with Grain's usual 4 rounds, numbers 256 or 512 apart stay neighbours.
+    return grain.experimental.index_shuffle(at, max_index=count - 1, seed=seed, rounds=16)
+
+
+@functools.lru_cache(maxsize=64)
+def _permutation(count: int, seed: int) -> np.ndarray:
+    return _generator(seed).permutation(count)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -226,13 +226,23 @@ def read_records(folder: str | Path, split: str = "train") -> Records:
         raise NitrogenError(f"{where}, cannot be opened: {_reason(error)}") from None
 
 
+def shards(folder: str | Path, split: str) -> Shards:
+    """What the metadata says of the files of one split; no file but it is looked at."""
+    one = _split(folder, split)
+    return Shards(tuple(one.shard_lengths), one.num_bytes)
+
+
 def shard_files(folder: str | Path, split: str) -> list[tuple[Path, int]]:
     """The files of one split in order, and how many records each holds."""
+    one = _split(folder, split)
+    return [(Path(p), n) for p, n in zip(one.filepaths, one.shard_lengths, strict=True)]
+
+
+def _split(folder: str | Path, split: str) -> Any:
     known = _builder(folder).info.splits
     if split not in known:
         raise NitrogenError(_no_split(folder, split, known))
-    one = known[split]
-    return [(Path(p), n) for p, n in zip(one.filepaths, one.shard_lengths, strict=True)]
+    return known[split]
 
 
 def _no_split(folder: str | Path, split: str, known: Iterable[str]) -> str:

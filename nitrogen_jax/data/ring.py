@@ -1,60 +1,103 @@
-"""Shared memory that a worker writes pictures into again and again.
+"""Shared memory that a worker writes groups of samples into again and again.
 
-A fresh piece of shared memory for each group of samples costs more than decoding does, because
-every page of it is made anew. A ring is made once: the worker takes a free slot, the reader frees
-it when it has copied what is in it. Where none is free, both do without.
+A fresh piece of shared memory for each group costs more than decoding does, because every page of
+it is made anew. A ring is made once: the worker takes a free slot, the reader frees it when it has
+copied what is in it. Where none is free, both do without.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import weakref
+from collections.abc import Mapping
 from multiprocessing import shared_memory
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-_PAGE = 4096  # the flags have one of their own
+from nitrogen_jax.errors import NitrogenError
+
+_PAGE = 4096  # the flags have one of their own, and slots begin at one
+
+Layout = Mapping[str, tuple[tuple[int, ...], DTypeLike]]  # name -> shape, type
 
 
 class Ring:
-    """Slots of one array each, between one writer and one reader."""
+    """Slots of some arrays each, between one writer and one reader."""
 
-    def __init__(self, shape: tuple[int, ...], slots: int, name: str | None = None):
+    def __init__(self, layout: Layout, slots: int, name: str | None = None):
         """
         Args:
-            shape: of the uint8 array in a slot.
+            layout: of the arrays in a slot.
             name: of a ring that another process has made; None makes one.
         """
-        self.shape, self.slots = shape, slots
-        self._size = int(np.prod(shape))
-        self._memory = shared_memory.SharedMemory(
-            name, create=name is None, size=_PAGE + slots * self._size if name is None else 0
-        )
+        self.layout, self.slots = dict(layout), slots
+        self._begins: dict[str, int] = {}
+        size = 0
+        for array, (shape, dtype) in self.layout.items():
+            self._begins[array] = size
+            size += -(-int(np.prod(shape)) * np.dtype(dtype).itemsize // 64) * 64
+        self._size = -(-size // _PAGE) * _PAGE
+        size = _PAGE + slots * self._size
+        self._memory = _allocate(size) if name is None else shared_memory.SharedMemory(name)
         self.name, self._is_mine = self._memory.name, name is None
-        self._full = np.ndarray((slots,), np.uint8, self._memory.buf)
-        if self._is_mine:
-            self._full[:] = 0
+        if self._is_mine:  # new memory is all zeros: every slot is free
+            # Also where nobody closes it: the memory would outlive the process.
+            self._delete = weakref.finalize(self, _unlink, self._memory)
 
     def take(self) -> int | None:
         """A free slot, which is then the writer's; None if there is none."""
-        free = np.flatnonzero(self._full == 0)
+        full = self._view(0, (self.slots,), np.uint8)
+        free = np.flatnonzero(full == 0)
         if not len(free):
             return None
-        self._full[free[0]] = 1
+        full[free[0]] = 1
         return int(free[0])
 
-    def array(self, slot: int) -> np.ndarray:
-        """The array in a slot; what is in a free one is left from before."""
-        return np.ndarray(self.shape, np.uint8, self._memory.buf, _PAGE + slot * self._size)
+    def arrays(self, slot: int) -> dict[str, np.ndarray]:
+        """The arrays in a slot; what is in a free one is left from before."""
+        first = _PAGE + slot * self._size
+        return {
+            name: self._view(first + self._begins[name], shape, dtype)
+            for name, (shape, dtype) in self.layout.items()
+        }
 
     def free(self, slot: int) -> None:
         """Gives a slot back."""
-        self._full[slot] = 0
+        self._view(0, (self.slots,), np.uint8)[slot] = 0
 
     def close(self) -> None:
         """Forgets the memory; the one who made it deletes it."""
-        self._full = None
         with contextlib.suppress(BufferError):  # somebody still looks at a slot
             self._memory.close()
         if self._is_mine:
-            with contextlib.suppress(FileNotFoundError):
-                self._memory.unlink()
+            self._delete()
+
+    def _view(self, begin: int, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        # NOTE: np.ndarray(buffer=...) would not keep the memory from being unmapped.
+        count = int(np.prod(shape))
+        return np.frombuffer(self._memory.buf, dtype, count, begin).reshape(shape)
+
+
+def _allocate(size: int) -> shared_memory.SharedMemory:
+    memory = None
+    try:
+        memory = shared_memory.SharedMemory(create=True, size=size)
+        # NOTE: where there is no room, the first one to write would be killed instead.
+        os.posix_fallocate(memory._fd, 0, size)
+    except OSError as error:
+        if memory is not None:
+            memory.close()
+            memory.unlink()
+        raise NitrogenError(
+            f"shared memory (/dev/shm) has no room for {size / 1e6:,.0f} MB more "
+            f"({error.strerror}): give it more (docker run --shm-size=8g), or load with fewer "
+            "workers or smaller batches"
+        ) from None
+    return memory
+
+
+def _unlink(memory: shared_memory.SharedMemory) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        memory.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ from nitrogen_jax.data import order, stored_frames
 from nitrogen_jax.data.catalogue import Catalogue
 from nitrogen_jax.data.chunk_reader import ChunkReader, Context, Samples
 from nitrogen_jax.data.loader_config import LoaderConfig
-from nitrogen_jax.data.ring import Ring
+from nitrogen_jax.data.ring import Layout, Ring
 from nitrogen_jax.errors import NitrogenError
 
 # NOTE: Grain's processes read absl's flags, which nobody parses here and which then raise.
@@ -25,9 +26,13 @@ if not absl.flags.FLAGS.is_parsed():
 
 log = logging.getLogger(__name__)
 
-ENDLESS = 1 << 60  # samples
+ENDLESS = 1 << 60
+
+SLOT = "slot"  # of a ring: all that a worker hands over where its samples are in one
 
 Batch = dict[str, np.ndarray]
+
+_PROVENANCE = ("dataset", "chunk", "picture")
 
 
 @dataclass(frozen=True)
@@ -43,14 +48,10 @@ class SampleSlice:
     hosts: int
     workers: int
     group: int
-    rings: tuple[tuple[tuple[int, ...], int, str], ...] = ()  # of each worker, if it has one
+    rings: tuple[tuple[Layout, int, str], ...] = ()  # of each worker, if it has one
 
     def __len__(self) -> int:
-        total = self._catalogue.order.length
-        if total is None:
-            return ENDLESS
-        local = max(-(-(total - self.position - self.host) // self.hosts), 0)
-        return (-(-local // (self.group * self.workers)) + 1) * self.workers
+        return ENDLESS  # after the last sample come some that are not valid
 
     def __getitem__(self, element: int) -> Batch:
         turn, worker = divmod(int(element), self.workers)
@@ -62,8 +63,8 @@ class SampleSlice:
         slot = ring.take()
         if slot is None:
             return self._samples.stacked(indices)
-        batch = self._samples.stacked(indices, ring.array(slot))
-        return {**batch, "frames": np.array(slot)}
+        self._samples.stacked(indices, ring.arrays(slot))
+        return {SLOT: np.array(slot)}
 
     def _ring(self, worker: int) -> Ring:
         found = self.__dict__.setdefault("_opened", {})
@@ -87,6 +88,20 @@ class SampleSlice:
         return f"samples {self.host}::{self.hosts} from {self.position}"
 
 
+def batch_layout(catalogue: Catalogue, count: int) -> Layout:
+    """What is in a batch of `count` samples: name -> shape, type."""
+    config, horizon = catalogue.config, catalogue.steps.horizon
+    return {
+        "frames": ((count, config.frames, config.size, config.size, 3), np.uint8),
+        "dropped": ((count, config.frames), bool),
+        "actions": ((count, horizon, gamepad.ACTION_DIM), np.float32),
+        "mask": ((count, horizon, gamepad.ACTION_DIM), bool),
+        "game_ids": ((count,), np.int32),
+        "valid": ((count,), bool),
+        **dict.fromkeys(_PROVENANCE, ((count,), np.int32)),
+    }
+
+
 class _Samples:
     """Samples by global index, with the runs at work kept."""
 
@@ -108,72 +123,74 @@ class _Samples:
         self.lanes = self.window // self.processes
         self.loaded: dict[int, _Loaded] = {}
 
-    def stacked(self, indices: list[int], frames: np.ndarray | None = None) -> Batch:
-        """Samples as the arrays of a batch, with pictures in `frames` if that is given."""
-        size, steps = self.catalogue.config.size, self.catalogue.steps
-        shape = (len(indices), self.context.frames)
-        batch = {
-            "frames": np.empty((*shape, size, size, 3), np.uint8) if frames is None else frames,
-            "dropped": np.ones(shape, bool),
-            "actions": gamepad.neutral((shape[0], steps.horizon)),
-            "mask": np.zeros((shape[0], steps.horizon, gamepad.ACTION_DIM), bool),
-            **{name: np.zeros(shape[0], np.int32) for name in ("game_ids", *_PROVENANCE)},
-            "valid": np.zeros(shape[0], bool),
-        }
+    def stacked(self, indices: list[int], out: Batch | None = None) -> Batch:
+        """Samples as the arrays of a batch, which are those of `out` if that is given."""
+        layout = batch_layout(self.catalogue, len(indices))
+        batch = {name: np.empty(*one) for name, one in layout.items()} if out is None else out
+        for name in ("mask", "valid", "game_ids", *_PROVENANCE):
+            batch[name][:] = 0
+        batch["dropped"][:] = True
+        batch["actions"][:] = gamepad.neutral(batch["actions"].shape[:2])
         total = self.catalogue.order.length
         for row, index in enumerate(indices):
             if total is None or index < total:
                 place = self.catalogue.order.place(index)
-                self._run(place.run).put(place.at, batch, row)
+                self._run(place.run, place).put(place.at, batch, row)
                 self._read_ahead(place)
         batch["frames"][batch["dropped"]] = 0
         return batch
 
-    def _run(self, number: int) -> _Loaded:
-        found = self.loaded.get(number)
-        if found is None:
-            found = self.loaded[number] = self._load(number)
-            while len(self.loaded) > 2 * self.lanes + 1:  # the oldest have been played
-                del self.loaded[min(self.loaded)]
-        return found
+    def _run(self, number: int, playing: order.Place) -> _Loaded:
+        if number not in self.loaded:
+            first = self.catalogue.order.turn(playing.run)
+            self.loaded = {at: one for at, one in self.loaded.items() if at >= first}
+            self.loaded[number] = self._load(number)
+        return self.loaded[number]
 
     def _read_ahead(self, place: order.Place) -> None:
         """Loads what a lane plays next, at another round for each lane: the work stays even."""
-        lane = place.run % self.window // self.processes
+        lane = (place.run - self.catalogue.order.turn(place.run)) // self.processes
         if place.at == lane * self.run // self.lanes:
             after = self.catalogue.order.next_run(place.run)
             if after is not None:
-                self._run(after)
+                self._run(after, place)
 
     def _load(self, number: int) -> _Loaded:
         group, run = self.catalogue.order.get(number)
         chunks = self.catalogue.chunks[group][run.chunks]  # (n, 2): data set, chunk
-        loaded = _Loaded(self, len(chunks))
+        loaded = _Loaded(self.catalogue, self.game_ids, len(chunks))
         for dataset, chunk in np.unique(chunks, axis=0).tolist():
             rows = np.flatnonzero((chunks == (dataset, chunk)).all(1))
             index = self.catalogue.indices[dataset]
             pictures = index.samples[index.offsets[chunk] + run.samples[rows]]
-            steps = self.catalogue.steps
-            found = self.readers[dataset].read(chunk, pictures, steps, self.context)
-            loaded.add(rows, dataset, chunk, pictures, found)
+            found = self._read(dataset, chunk, pictures)
+            if found.problem is None:
+                loaded.add(rows, dataset, chunk, pictures, found)
+                continue
+            lost = 0
+            for row, picture in zip(rows, pictures, strict=True):  # some may be read, alone
+                one = self._read(dataset, chunk, [picture])
+                loaded.add([row], dataset, chunk, [picture], one)
+                lost += one.problem is not None
+            log.warning("%s: %d samples are left out", found.problem, lost)
         return loaded
 
-
-_PROVENANCE = ("dataset", "chunk", "picture")
+    def _read(self, dataset: int, chunk: int, pictures: Sequence[int]) -> Samples:
+        return self.readers[dataset].read(chunk, pictures, self.catalogue.steps, self.context)
 
 
 class _Loaded:
     """The samples of a run, ready to be put into a batch."""
 
-    def __init__(self, samples: _Samples, count: int):
-        self._samples = samples
+    def __init__(self, catalogue: Catalogue, game_ids: list[np.ndarray], count: int):
+        self._catalogue, self._game_ids = catalogue, game_ids
         self._places: list[tuple[int, int, int, Samples, int] | None] = [None] * count
 
-    def add(self, rows, dataset: int, chunk: int, pictures, found: Samples) -> None:
+    def add(
+        self, rows: Sequence[int], dataset: int, chunk: int, pictures: Sequence[int], found: Samples
+    ) -> None:
         """Takes the samples of one chunk as the given ones of the run."""
-        if found.problem is not None:
-            log.warning("%s: %d samples are left out", found.problem, len(rows))
-        for at, (row, picture) in enumerate(zip(rows.tolist(), pictures.tolist(), strict=True)):
+        for at, (row, picture) in enumerate(zip(rows, pictures, strict=True)):
             self._places[row] = (dataset, chunk, picture, found, at)
 
     def put(self, at: int, batch: Batch, row: int) -> None:
@@ -194,12 +211,12 @@ class _Loaded:
             return
         batch["actions"][row] = found.actions[place]
         batch["mask"][row] = found.exists[place][:, None]
-        batch["game_ids"][row] = self._samples.game_ids[dataset][chunk]
+        batch["game_ids"][row] = self._game_ids[dataset][chunk]
         batch["valid"][row] = True
 
     def _paint(self, target: np.ndarray, picture: np.ndarray, dataset: int) -> None:
         if picture.shape != target.shape:
-            config = self._samples.catalogue.config
+            config = self._catalogue.config
             raise NitrogenError(
                 f"loader: pictures of {config.datasets[dataset].folder} are "
                 f"{picture.shape[0]} pixels high, where size is {config.size}"

@@ -136,8 +136,6 @@ class _Decoder(threading.local):
     def __init__(self):
         self.codec = av.CodecContext.create("h264", "r")
         self.codec.thread_count = 1
-        # NOTE: by default damage is painted over and nothing said.
-        self.codec.options = {"err_detect": "explode"}
         self.to_rgb = ToRGB()
 
 
@@ -155,14 +153,14 @@ def _from_h264(
         try:
             for packet in (*packets[start : group[-1] + 1], None):
                 for frame in decoder.decode(None if packet is None else av.Packet(packet)):
-                    if frame.is_corrupt:
+                    if frame.is_corrupt:  # the decoder paints over damage and goes on
                         raise Undecodable(f"picture {at} of it is damaged")
                     if at in group:
                         found[at] = to_rgb(frame)
                     at += 1
         except av.FFmpegError:
             at = start
-        if at != group[-1] + 1 or group[0] < start:
+        if at != group[-1] + 1:
             raise Undecodable(f"pictures {start} to {group[-1]} of it cannot be decoded")
     return found
 

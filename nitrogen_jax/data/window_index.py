@@ -148,26 +148,31 @@ def read_index(folder: str | Path, split: str = "train", name: str = DEFAULT) ->
             raise NitrogenError(f"records {folder} have no split {split!r}: they have {have}")
         raise NitrogenError(f"index {path} does not exist: {command} makes it")
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        about = json.loads(table.schema.metadata[_KEY])
-        about = {"version": None, "files": None, **about}
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        reason = "it is no index" if isinstance(error, KeyError | TypeError) else str(error)
-        reason = reason.splitlines()[0]
+        index = _opened(path)
+        flags = " ".join(["", *arguments(index.options)])
+        made_of = index.about["records"]
+    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
         raise NitrogenError(
             f"index {path} cannot be read ({reason}): {command} makes it anew"
         ) from None
-    if about["version"] != VERSION:
+    if made_of != _made_of(folder, split):
         raise NitrogenError(
-            f"index {path} is of version {about['version']}, where {VERSION} is needed: {command} "
-            "makes it anew"
+            f"index {path} is of other records than there are now: {command}{flags} makes it anew"
         )
-    if about["files"] != _files(folder, split):
-        options = " ".join(["", *arguments(Index(table, about).options)])
-        raise NitrogenError(
-            f"index {path} is of other records than there are now: {command}{options} makes it anew"
-        )
+    return index
+
+
+def _opened(path: Path) -> Index:
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    about = json.loads((table.schema.metadata or {}).get(_KEY, b"null"))
+    version = about.get("version") if isinstance(about, dict) else None
+    if version != VERSION:
+        raise ValueError(f"its version is {version}, where {VERSION} is needed")
+    columns = dict(zip(table.schema.names, table.schema.types, strict=True))
+    if columns not in (_COLUMNS, _COLUMNS | _SMALL):
+        raise ValueError(f"it has other columns than {', '.join(_COLUMNS)}")
+    table.validate(full=True)
     return Index(table, about)
 
 
@@ -203,10 +208,10 @@ def write_index(
     path = index_path(folder, split, name)
     options.steps.check()
     options.filters.check()
-    files = _files(folder, split)
+    made_of = _made_of(folder, split)
     causes: Counter[str] = Counter()
     batches = []
-    for chunks in _tables(folder, split, files):
+    for chunks in _tables(folder, split, made_of["lengths"]):
         rows: list[dict[str, Any]] = []
         for record, chunk in chunks:
             advance(1)
@@ -221,17 +226,15 @@ def write_index(
     order = [(key, "ascending") for key in ("video_id", "start_frame", "chunk_id")]
     # NOTE: one batch, so that every column is one array in the file.
     table = table.take(pa.compute.sort_indices(table, order)).combine_chunks()
-    if (pa.compute.max(table["pictures"]).as_py() or 0) <= 1 << 16:  # half the room
-        at = table.schema.get_field_index("samples")
-        small = table["samples"].cast(pa.large_list(pa.uint16()))
-        table = table.set_column(at, "samples", small)
+    if (pa.compute.max(table["pictures"]).as_py() or 0) <= 1 << 16:
+        table = table.cast(pa.schema(list((_COLUMNS | _SMALL).items())))
     about = {
         "version": VERSION,
         **asdict(options),
         "chunks": len(table),
         "samples": len(pa.compute.list_flatten(table["samples"])),
         "left_out": dict(causes),
-        "files": files,
+        "records": made_of,
     }
     table = table.replace_schema_metadata({_KEY: json.dumps(about)})
     try:
@@ -251,6 +254,7 @@ _COPIED = {
     "times": pa.large_list(pa.float32()),
 }
 _COLUMNS = {**_COPIED, "record": pa.int64(), "samples": pa.large_list(pa.uint32())}
+_SMALL = {"samples": pa.large_list(pa.uint16())}  # where all numbers fit
 
 
 def samples_of(
@@ -279,11 +283,11 @@ def samples_of(
 
 
 def _tables(
-    folder: Path, split: str, files: list[list[int]]
+    folder: Path, split: str, lengths: list[int]
 ) -> Iterator[Iterator[tuple[int, activity.Activity]]]:
     """For each file of a split: (number of its first record in the split, chunk)."""
     first = 0
-    for number, (length, _) in enumerate(files):
+    for number, length in enumerate(lengths):
         yield _numbered(activity.table_path(folder, split, number), first, length)
         first += length
 
@@ -299,9 +303,7 @@ def _numbered(path: Path, first: int, length: int) -> Iterator[tuple[int, activi
         )
 
 
-def _files(folder: Path, split: str) -> list[list[int]]:
-    """Records and bytes of each file of a split; by them an index knows its records."""
-    try:
-        return [[n, path.stat().st_size] for path, n in records.shard_files(folder, split)]
-    except OSError as error:
-        raise NitrogenError(f"records {error.filename} cannot be read: {error.strerror}") from None
+def _made_of(folder: Path, split: str) -> dict[str, Any]:
+    """By which an index knows its records."""
+    found = records.shards(folder, split)
+    return {"lengths": list(found.lengths), "num_bytes": found.num_bytes}
