@@ -7,13 +7,13 @@ Exit codes: 0 done, 1 ran with a negative result, 2 bad usage or input, 130 inte
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from nitrogen_jax import __version__, platforms
+from nitrogen_jax.commands import nested
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.extras import install_command, missing_extra
 
@@ -48,15 +48,7 @@ def top_parser() -> argparse.ArgumentParser:
 
 def verb_parser(verb: str) -> tuple[argparse.ArgumentParser, object]:
     """The parser of one verb and its module."""
-    module = importlib.import_module(f"nitrogen_jax.commands.{verb.replace('-', '_')}")
-    parser = argparse.ArgumentParser(
-        prog=f"nitrogen {verb}",
-        description=module.SUMMARY,
-        epilog=f"examples:\n{module.EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.add_arguments(parser)
-    return parser, module
+    return nested.module_parser(verb.replace("-", "_"), f"nitrogen {verb}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

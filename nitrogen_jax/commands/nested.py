@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Mapping
+from types import ModuleType
 
 
 def add_arguments(parser: argparse.ArgumentParser, parts: Mapping[str, str]) -> None:
@@ -23,12 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser, parts: Mapping[str, str]) -> 
 
 def run(verb: str, args: argparse.Namespace) -> int:
     """Runs the chosen part: module `commands.VERB_PART`."""
-    module = importlib.import_module(f"nitrogen_jax.commands.{verb}_{args.what}")
+    parser, module = module_parser(f"{verb}_{args.what}", f"nitrogen {verb} {args.what}")
+    return module.run(parser.parse_args(args.rest))
+
+
+def module_parser(name: str, prog: str) -> tuple[argparse.ArgumentParser, ModuleType]:
+    """The parser of a module of `nitrogen_jax.commands`, and the module."""
+    module = importlib.import_module(f"nitrogen_jax.commands.{name}")
     parser = argparse.ArgumentParser(
-        prog=f"nitrogen {verb} {args.what}",
+        prog=prog,
         description=module.SUMMARY,
         epilog=f"examples:\n{module.EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    return module.run(parser.parse_args(args.rest))
+    return parser, module

@@ -12,10 +12,7 @@ import fcntl
 import json
 import logging
 import multiprocessing
-import os
 import shutil
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -28,7 +25,15 @@ from urllib.parse import quote
 import pyarrow as pa
 from array_record.python.array_record_module import ArrayRecordReader
 
-from nitrogen_jax.data import activity, build_plan, build_video, label_tree, records, splits
+from nitrogen_jax.data import (
+    activity,
+    build_plan,
+    build_video,
+    label_tree,
+    records,
+    splits,
+    worker_process,
+)
 from nitrogen_jax.data.build_plan import BuildOptions, Shard, Survey
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.files import atomic_path, remove
@@ -239,9 +244,9 @@ class _Work:
         """Builds videos in processes of their own; yields each that is done."""
         # NOTE: spawn, because the parent may have threads (JAX, OpenCV) that fork would break.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(min(workers, max(len(todo), 1)), context, _start_worker)
+        pool = ProcessPoolExecutor(min(workers, max(len(todo), 1)), context, worker_process.start)
         try:
-            with _ignoring_interrupts():  # which the workers, started here, inherit
+            with worker_process.ignoring_interrupts():  # which the workers, started here, inherit
                 running = {pool.submit(_work, *self._job(name)): name for name in todo}
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -378,31 +383,6 @@ def _read_raw(parts: list[Path]) -> Iterator[bytes]:
 
 # ---------------------------------------------------------------------------------------------
 # In a worker
-
-
-@contextlib.contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches all processes of a terminal; the parent alone is to act on it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _start_worker() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)  # there is a worker for each core
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def _work(

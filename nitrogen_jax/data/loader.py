@@ -9,20 +9,16 @@ stream taken up at a position with other batches, workers or hosts goes on with 
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-import cv2
 import grain
 import grain.experimental
 import numpy as np
 
-from nitrogen_jax.data import records
+from nitrogen_jax.data import records, worker_process
 from nitrogen_jax.data.catalogue import Catalogue
 from nitrogen_jax.data.loader_config import Dataset, LoaderConfig
 from nitrogen_jax.data.order import Shuffle
@@ -206,21 +202,8 @@ def _pipeline(samples: SampleSlice, workers: int, buffer: int) -> grain.IterData
         options = grain.experimental.DatasetOptions(min_shm_size=LARGE)
         elements = grain.experimental.WithOptionsIterDataset(elements, options)
         processes = grain.MultiprocessingOptions(workers, per_worker_buffer_size=buffer)
-        elements = elements.mp_prefetch(processes, _start_worker)
+        elements = elements.mp_prefetch(processes, worker_process.start)
     return elements
-
-
-def _start_worker(*_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes
-    cv2.setNumThreads(1)  # there is a worker for each core
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    while os.getppid() == parent.pid:
-        parent.join(1)
-    os._exit(1)
 
 
 def _batches(

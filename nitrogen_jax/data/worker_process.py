@@ -1,0 +1,39 @@
+"""What every process that reads or decodes for another one does when it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import cv2
+
+
+def start(*_: int) -> None:
+    """To be called in the process: one core for each, no Ctrl-C, an end when the parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the parent, which then stops us
+    cv2.setNumThreads(1)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    while os.getppid() == parent.pid:
+        parent.join(1)
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def ignoring_interrupts() -> Iterator[None]:
+    """Processes started in here never see Ctrl-C, not even before `start` is called in them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
