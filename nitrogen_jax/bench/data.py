@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -58,15 +59,19 @@ def measure(
     """
     cv2.setNumThreads(1)  # plain decoding and workers use one core each
     dataset = config.datasets[0]
-    chunks, jpegs = _pictures(dataset.folder, dataset.split)
-    ways: dict[str, Iterator[int]] = {"cv2.imdecode, one core": _plain(jpegs)}
-    if chunks[0].codec == "h264":
-        ways["H.264 in order, one core"] = _in_order(chunks)
-    loaders = [Loader(replace(config, epochs=None), workers=count) for count in workers]
-    for count, loader in zip(workers, loaders, strict=True):
-        ways[f"loader, {count} workers" if count != 1 else "loader, 1 worker"] = _load(loader)
-    found: dict[str, list[float]] = {way: [] for way in ways}
-    try:
+    with contextlib.ExitStack() as stack:
+        loaders = {
+            f"loader, {count} worker{'s' * (count != 1)}": stack.enter_context(
+                Loader(replace(config, epochs=None), workers=count)
+            )
+            for count in dict.fromkeys(workers)
+        }
+        chunks, jpegs = _pictures(dataset.folder, dataset.split)
+        ways: dict[str, Iterator[int]] = {"cv2.imdecode, one core": _plain(jpegs)}
+        if chunks[0].codec == "h264":
+            ways["H.264 in order, one core"] = _in_order(chunks)
+        ways |= {way: _load(loader) for way, loader in loaders.items()}
+        found: dict[str, list[float]] = {way: [] for way in ways}
         for way in ways.values():  # starts processes and opens files
             for _ in range(3):
                 next(way)
@@ -74,9 +79,6 @@ def measure(
             for name, way in ways.items():
                 found[name].append(_rate(way, seconds))
                 advance(1)
-    finally:
-        for loader in loaders:
-            loader.close()
     return [
         Rate(name, float(np.median(rates)), min(rates), max(rates)) for name, rates in found.items()
     ]
@@ -84,7 +86,7 @@ def measure(
 
 def mixing(config: LoaderConfig, batches: int) -> Mixing:
     """What is in batches one after the other; no picture is decoded for it."""
-    catalogue = Catalogue(replace(config, epochs=None))
+    catalogue = Catalogue(replace(config, epochs=None).check())
     names = [index.table["video_id"].to_pylist() for index in catalogue.indices]
     chunks, shares = [], []
     runs: dict[int, tuple] = {}
@@ -120,6 +122,9 @@ def mixing(config: LoaderConfig, batches: int) -> Mixing:
 
 
 def _rate(way: Iterator[int], seconds: float) -> float:
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < seconds / 5:
+        next(way)  # what was made ready while the others had their turn
     done, begin = 0, time.perf_counter()
     while time.perf_counter() - begin < seconds:
         done += next(way)

@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
         raise NitrogenError(f"--workers is {args.workers!r}: numbers such as 0,1,2") from None
     if not args.seconds > 0 or args.turns < 1:
         raise NitrogenError("--seconds must be above 0 and --turns at least 1")
+    if args.out is not None and not args.out.absolute().parent.is_dir():
+        raise NitrogenError(f"the folder {args.out.absolute().parent} does not exist")
     config = LoaderConfig(
         datasets=(Dataset(args.records, args.split, args.index),),
         batch=args.batch,

@@ -8,9 +8,11 @@ stream taken up at a position with other batches, workers or hosts goes on with 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Generator, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -95,11 +97,13 @@ class Loader:
         group = max(min(local // max(workers, 1), GROUP), 1)
         layout = batch_layout(self._catalogue, group)
         # In each of two processes a queue and what waits for it; and one that is being copied.
-        self._rings = [Ring(layout, 2 * buffer + 3) for _ in range(workers)]
-        rings = tuple((layout, ring.slots, ring.name) for ring in self._rings)
-        split = SampleSlice(config, position, host, hosts, max(workers, 1), group, rings)
-        self._elements = iter(_pipeline(split, workers, buffer))
-        self._batches = _batches(self._elements, max(workers, 1), local, self._rings)
+        rings = [Ring(layout, 2 * buffer + 3) for _ in range(workers)]
+        named = tuple((layout, ring.slots, ring.name) for ring in rings)
+        samples = SampleSlice(config, position, host, hosts, max(workers, 1), group, named)
+        elements = iter(_pipeline(samples, workers, buffer))
+        self._batches = _batches(elements, max(workers, 1), local, rings)
+        # Also where nobody closes it: while Python exits, Grain could not end its workers.
+        self._close = weakref.finalize(self, _close, self._batches, elements, rings)
 
     @property
     def samples(self) -> int:
@@ -157,14 +161,7 @@ class Loader:
 
     def close(self) -> None:
         """Ends the workers and frees their memory."""
-        self._batches.close()
-        close = getattr(self._elements, "close", None)
-        if close is not None:
-            close()
-        self._elements = None  # it holds files, or semaphores
-        for ring in self._rings:
-            ring.close()
-        self._rings.clear()
+        self._close()
 
     def __enter__(self) -> Loader:
         return self
@@ -181,6 +178,16 @@ def position_of(state: Mapping[str, Any], config: LoaderConfig) -> int:
             "resume with those, or start from position 0"
         )
     return int(state["position"])
+
+
+def _close(
+    batches: Generator[Batch, None, None], elements: Iterator[Batch], rings: list[Ring]
+) -> None:
+    with contextlib.suppress(ValueError):  # another thread is waiting for a batch
+        batches.close()
+    elements.close()
+    for ring in rings:
+        ring.close()
 
 
 def _check_files(dataset: Dataset) -> None:
@@ -208,7 +215,7 @@ def _pipeline(samples: SampleSlice, workers: int, buffer: int) -> grain.IterData
 
 def _batches(
     elements: Iterator[Batch], workers: int, local: int, rings: list[Ring]
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Groups of all workers, interleaved and cut into batches of `local` samples."""
     block, slots, used, size = [], [], 0, 0
     while True:
