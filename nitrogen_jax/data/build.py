@@ -212,13 +212,13 @@ class _Work:
         before = [
             Shard(s.split, s.number, tuple(n for n in s.videos if n not in again)) for s in before
         ]
-        for name in again:
-            self._report_path(name).unlink()
         wanted = {name: self.survey.videos[name] for name in self.files}
         per_file = self.options.chunks_per_file
         per_file = per_file or build_plan.CHUNKS_PER_FILE[self.options.records.codec]
         self.shards = build_plan.plan_shards(wanted, self.split, before, per_file)
         _write_json(path, [asdict(shard) for shard in self.shards])
+        for name in again:  # not before the plan: its old file of records may be complete
+            self._report_path(name).unlink()
 
     def run(self, workers: int, bars: Bars | None) -> None:
         """Builds what is not there, and puts complete files of records together."""

@@ -433,6 +433,30 @@ def test_a_video_that_was_mended_is_built(copy, tmp_path):
     assert "demo-0-00" in {r.video_id for r in all_records(tmp_path / "out")}
 
 
+def test_a_mended_video_is_not_lost_by_a_kill(copy, tmp_path, monkeypatch):
+    """Stopped just where its file of records is planned anew."""
+    path = copy / "videos/demo-0-00.mp4"
+    good = path.read_bytes()
+    path.write_bytes(b"broken")
+    run(copy, tmp_path / "out")
+    path.write_bytes(good)
+    write = build._write_json
+
+    def stop(path: Path, data) -> None:
+        if path.name == "plan.json":
+            raise KeyboardInterrupt
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "_write_json", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(copy, tmp_path / "out")
+    assert run(copy, tmp_path / "out").videos == {"done": 3, "missing": 1}
+    found = all_records(tmp_path / "out")
+    assert "demo-0-00" in {r.video_id for r in found}
+    assert len(found) == sum(records.splits(tmp_path / "out").values())
+
+
 def test_the_same_command_again_does_nothing(world, tmp_path):
     run(world.root, tmp_path / "out")
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("chunks-*")}
