@@ -6,9 +6,11 @@ that they start, carry a mark.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -56,7 +58,9 @@ class Marked:
     def line(self):
         """What the process tells next."""
         line = self.process.stdout.readline()
-        assert line, self.process.stderr.read()
+        if not line:
+            self.kill_all()
+            raise AssertionError(self.process.stderr.read())
         return json.loads(line)
 
     def end(self, expected=0):
@@ -72,9 +76,13 @@ class Marked:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
+        self.kill_all()
         self.process.communicate()
+
+    def kill_all(self):
+        """Ends it and all that it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def eventually(condition, seconds=30):

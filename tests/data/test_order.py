@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nitrogen_jax.errors import NitrogenError
@@ -44,6 +44,7 @@ def one_group(counts, shuffle, **kw):
     return Endless({0: Runs(np.array(counts), shuffle, **kw)}, {0: 1.0}, shuffle)
 
 
+@settings(max_examples=50)
 @given(COUNTS, SHUFFLES, st.integers(1, 3))
 def test_a_pass_holds_every_sample_once_in_each_epoch(counts, shuffle, epochs):
     play = Pass(Runs(np.array(counts), shuffle), epochs)
@@ -131,6 +132,7 @@ def test_a_run_is_drawn_from_a_stretch_of_its_chunk(counts, shuffle):
             assert min(spans) <= shuffle.run * shuffle.spread
 
 
+@settings(max_examples=25)
 @given(COUNTS, SHUFFLES, st.randoms(use_true_random=False))
 def test_a_pure_function_whatever_was_asked_before(counts, shuffle, random):
     indices = list(range(3 * sum(counts)))
@@ -199,6 +201,10 @@ def test_shares_are_whole_and_nearest(weights, total):
     assert found.min() >= 1
     if exact.min() >= 1:
         assert np.abs(found - exact).max() < 1
+        rest = np.sort(exact % 1)[::-1]  # the largest of which are rounded up
+        up = round(rest.sum())
+        least = (1 - rest[:up]).sum() + rest[up:].sum()
+        assert np.abs(found - exact).sum() == pytest.approx(least, abs=1e-6)
 
 
 @pytest.mark.parametrize(
