@@ -51,7 +51,7 @@ class RecordOptions:
 
     def check(self) -> RecordOptions:
         """Returns itself; raises one sentence where an option makes no sense."""
-        choices = {"codec": stored_frames.CODECS, "mask": records.MASKS}
+        choices = {"codec": stored_frames.CODECS, "mask": mask.FILLS}
         choices["table"] = ("processed", "raw")
         for name, known in choices.items():
             if getattr(self, name) not in known:

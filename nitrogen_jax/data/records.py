@@ -35,7 +35,6 @@ SUFFIX = "array_record"
 # One record a group: a group is what is read at least, and records are large.
 WRITER_OPTIONS = "group_size:1"
 
-MASKS = ("none", "black", "mean", "blur")
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 NOWHERE = (0.0, 0.0, 0.0, 0.0)
 

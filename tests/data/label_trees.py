@@ -13,6 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nitrogen_jax.data.label_tree import read_chunk
+
 BUTTONS = (
     *("dpad_down", "dpad_left", "dpad_right", "dpad_up", "left_shoulder", "left_thumb"),
     *("left_trigger", "right_shoulder", "right_thumb", "right_trigger"),
@@ -125,3 +127,22 @@ def tarball(path: Path, content: Iterable[tuple[str | tarfile.TarInfo, bytes]]) 
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return path
+
+
+def found(tree, **arguments):
+    return [raw.ref.name for raw in tree.scan(**arguments)]
+
+
+def content(tree):
+    """Everything that can be read of a tree, by chunk."""
+    read = {}
+    for raw in tree.scan():
+        meta, actions = read_chunk(raw)
+        key = (raw.ref.shard, raw.ref.video_id, raw.ref.name)
+        assert key not in read
+        read[key] = (meta, actions.kind, actions.actions.tobytes(), actions.confidence.tobytes())
+    return read
+
+
+def causes(tree):
+    return [fault.cause for fault in tree.faults]

@@ -32,25 +32,7 @@ _spec = importlib.util.spec_from_file_location(
 label_trees = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(label_trees)
 METADATA, RAW, PROCESSED = label_trees.METADATA, label_trees.RAW, label_trees.PROCESSED
-
-
-def found(tree, **arguments):
-    return [raw.ref.name for raw in tree.scan(**arguments)]
-
-
-def content(tree):
-    """Everything that can be read of a tree, by chunk."""
-    read = {}
-    for raw in tree.scan():
-        meta, actions = read_chunk(raw)
-        key = (raw.ref.shard, raw.ref.video_id, raw.ref.name)
-        assert key not in read
-        read[key] = (meta, actions.kind, actions.actions.tobytes(), actions.confidence.tobytes())
-    return read
-
-
-def causes(tree):
-    return [fault.cause for fault in tree.faults]
+found, content, causes = label_trees.found, label_trees.content, label_trees.causes
 
 
 @pytest.fixture
