@@ -23,6 +23,8 @@ VERBS = {
     "convert": "a checkpoint from one format to another",
     "info": "what a checkpoint holds: parts, parameters, config",
     "verify": "compare the network with recorded outputs of the original",
+    "train": "train, fine-tune, resume",
+    "plan": "what training would take on a machine that is not there",
     "data": "label trees, videos and training records",
     "bench": "measure speed",
     "doctor": "check what this machine has and what it lacks",
@@ -67,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         platforms.settle()
         parser, module = verb_parser(top.verb)
-        code = module.run(parser.parse_args(top.rest))
+        code = module.run(nested.parse(parser, module, top.rest))
         sys.stdout.flush()  # a reader that went away is noticed here and not while Python exits
         return code
     except NitrogenError as error:

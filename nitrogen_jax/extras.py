@@ -16,6 +16,7 @@ EXTRAS: dict[str, dict[str, str]] = {
         "av": "av",
         "matplotlib": "matplotlib",
         "ml_dtypes": "ml_dtypes",
+        "tensorboardX": "tensorboardX",
     },
     "cuda": {"jax_cuda12_plugin": "jax-cuda12-plugin"},
     "cuda13": {"jax_cuda13_plugin": "jax-cuda13-plugin"},

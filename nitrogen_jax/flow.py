@@ -49,16 +49,24 @@ def euler_buckets(steps: int, buckets: int) -> np.ndarray:
     return np.asarray([int(i / steps * buckets) for i in range(steps)], np.int32)
 
 
+def masked_squares(
+    prediction: Array, wanted: Array, mask: Array | None = None
+) -> tuple[Array, Array]:
+    """Sum of squared errors over the entries that `mask` (same shape, bool or 0/1) keeps, and how
+    many those are; two float32 scalars."""
+    error = jnp.square(prediction.astype(jnp.float32) - wanted.astype(jnp.float32))
+    kept = jnp.ones_like(error) if mask is None else jnp.broadcast_to(mask, error.shape)
+    kept = kept.astype(jnp.float32)
+    return (error * kept).sum(), kept.sum()
+
+
 def masked_mse(prediction: Array, wanted: Array, mask: Array | None = None) -> Array:
     """Mean squared error over the entries that `mask` (same shape, bool or 0/1) keeps; a scalar.
 
     Always in float32; 0 where nothing is kept.
     """
-    error = jnp.square(prediction.astype(jnp.float32) - wanted.astype(jnp.float32))
-    if mask is None:
-        return error.mean()
-    kept = jnp.broadcast_to(mask, error.shape).astype(jnp.float32)
-    return (error * kept).sum() / jnp.maximum(kept.sum(), 1.0)
+    total, count = masked_squares(prediction, wanted, mask)
+    return total / jnp.maximum(count, 1.0)
 
 
 def euler(velocity: Callable[[Array, object], Array], noise: Array, per_step: object) -> Array:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 
@@ -25,7 +26,22 @@ def add_arguments(parser: argparse.ArgumentParser, parts: Mapping[str, str]) -> 
 def run(verb: str, args: argparse.Namespace) -> int:
     """Runs the chosen part: module `commands.VERB_PART`."""
     parser, module = module_parser(f"{verb}_{args.what}", f"nitrogen {verb} {args.what}")
-    return module.run(parser.parse_args(args.rest))
+    return module.run(parse(parser, module, args.rest))
+
+
+def parse(
+    parser: argparse.ArgumentParser, module: ModuleType, argv: Sequence[str]
+) -> argparse.Namespace:
+    """The arguments; a module with `OVERRIDES = True` finds "--a.b=value" in `args.overrides`."""
+    args, rest = parser.parse_known_args(argv)
+    if getattr(module, "OVERRIDES", False):
+        args.overrides = [
+            word for word in rest if re.fullmatch(r"--[A-Za-z_][\w.]*=.*", word, re.S)
+        ]
+        rest = [word for word in rest if word not in args.overrides]
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def module_parser(name: str, prog: str) -> tuple[argparse.ArgumentParser, ModuleType]:
@@ -36,6 +52,7 @@ def module_parser(name: str, prog: str) -> tuple[argparse.ArgumentParser, Module
         description=module.SUMMARY,
         epilog=f"examples:\n{module.EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=not getattr(module, "OVERRIDES", False),
     )
     module.add_arguments(parser)
     return parser, module

@@ -13,6 +13,11 @@ from nitrogen_jax.models.configs import Compute, PolicyConfig
 from nitrogen_jax.models.timestep import action_sinusoid
 
 
+# NOTE: the original draws all of them with a deviation of 0.02. That is this one's at its width,
+# but for the first layer; a narrow network would hardly see the actions through it.
+_random = nn.initializers.lecun_normal(in_axis=1, out_axis=2, batch_axis=(0,))
+
+
 class EmbodimentLinear(nn.Module):
     """One dense layer for each embodiment: kernel (E, in, out), bias (E, out)."""
 
@@ -23,7 +28,7 @@ class EmbodimentLinear(nn.Module):
 
     def setup(self):
         shape = (self.embodiments, self.inputs, self.outputs)
-        self.kernel = self.param("kernel", nn.initializers.normal(0.02), shape)
+        self.kernel = self.param("kernel", _random, shape)
         self.bias = self.param("bias", nn.initializers.zeros, (self.embodiments, self.outputs))
 
     def product(self, x: Array, rows: slice = slice(None)) -> Array:

@@ -113,6 +113,9 @@ class Compute:
 
     dtype: str = "float32"  # of activations and matmuls; parameters stay what they are
     remat: bool = False  # recompute each block's inside in the backward pass
+    # One program for all blocks of a kind, looped over: compile time does not grow with depth.
+    # Their parameters are stacked at each use, so it is for training rather than for sampling.
+    scan: bool = False
     attention: str = "xla"  # or "cudnn" (bfloat16 on NVIDIA GPUs)
     # "highest" makes fp32 products exact where the default is a reduced one (TPU, GPU TF32)
     precision: str | None = None

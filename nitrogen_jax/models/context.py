@@ -69,8 +69,10 @@ def _lookup_forward(table_GW: Array, ids_B: Array):
 
 def _lookup_backward(residual, gradient_BW: Array):
     ids_B, table_GW = residual
-    counts_G = jnp.zeros(table_GW.shape[0], gradient_BW.dtype).at[ids_B].add(1)
-    gradient_GW = jnp.zeros(table_GW.shape, gradient_BW.dtype).at[ids_B].add(gradient_BW)
+    # NOTE: in float32 whatever the table is in: bfloat16 counts to 256 and no further.
+    counts_G = jnp.zeros(table_GW.shape[0], jnp.float32).at[ids_B].add(1)
+    gradient_BW = gradient_BW.astype(jnp.float32)
+    gradient_GW = jnp.zeros(table_GW.shape, jnp.float32).at[ids_B].add(gradient_BW)
     gradient_GW = (gradient_GW / jnp.maximum(counts_G, 1)[:, None]).at[0].set(0)
     return gradient_GW.astype(table_GW.dtype), None
 

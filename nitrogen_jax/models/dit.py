@@ -25,6 +25,7 @@ from nitrogen_jax.models.blocks import (
     with_remat,
 )
 from nitrogen_jax.models.configs import Compute, DiTConfig
+from nitrogen_jax.models.scan import over_blocks
 from nitrogen_jax.models.timestep import denoiser_sinusoid
 
 ADALN_EPS, OUT_EPS = 1e-5, 1e-6
@@ -128,7 +129,23 @@ class DiT(nn.Module):
         keys_values: tuple[KeysValues | None, ...],
         deterministic: bool = True,
     ) -> Array:
-        return self.with_blocks(x_BTW, modulation, keys_values, deterministic)[0]
+        group = 2 if self.cfg.interleave else 1
+        if not self.compute.scan or self.is_initializing() or self.cfg.depth % group:
+            return self.with_blocks(x_BTW, modulation, keys_values, deterministic)[0]
+        x_BTW = over_blocks(
+            self.compute,
+            [DiTBlock(self.cfg, self.compute, parent=None) for _ in range(group)],
+            [block.variables["params"] for block in self.blocks],
+            x_BTW,
+            list(zip(modulation.blocks, keys_values, strict=True)),
+            lambda block, x, given: block(x, *given, deterministic),
+            None if deterministic else self.make_rng("dropout"),
+        )
+        return self._out(x_BTW, modulation)
+
+    def _out(self, x_BTW: Array, modulation: Modulation) -> Array:
+        shift, scale = jnp.split(modulation.out[:, None, :], 2, axis=-1)
+        return self.out(self.out_norm(x_BTW) * (1 + scale) + shift)
 
     def with_blocks(
         self,
@@ -141,6 +158,4 @@ class DiT(nn.Module):
         states = [x_BTW]
         for block, steer, kv in zip(self.blocks, modulation.blocks, keys_values, strict=True):
             states.append(block(states[-1], steer, kv, deterministic))
-        shift, scale = jnp.split(modulation.out[:, None, :], 2, axis=-1)
-        y = self.out(self.out_norm(states[-1]) * (1 + scale) + shift)
-        return y, tuple(states)
+        return self._out(states[-1], modulation), tuple(states)

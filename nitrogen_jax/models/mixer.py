@@ -13,6 +13,7 @@ from nitrogen_jax.models.blocks import (
     with_remat,
 )
 from nitrogen_jax.models.configs import Compute, MixerConfig
+from nitrogen_jax.models.scan import over_blocks
 
 
 class MixerBlock(nn.Module):
@@ -51,6 +52,16 @@ class Mixer(nn.Module):
         self.blocks = [block(self.cfg, self.compute) for _ in range(self.cfg.depth)]
 
     def __call__(self, context_BLW: Array, deterministic: bool = True) -> Array:
+        if self.compute.scan and self.blocks and not self.is_initializing():
+            return over_blocks(
+                self.compute,
+                [MixerBlock(self.cfg, self.compute, parent=None)],
+                [block.variables["params"] for block in self.blocks],
+                context_BLW,
+                [None] * len(self.blocks),
+                lambda block, x, _: block(x, deterministic),
+                None if deterministic else self.make_rng("dropout"),
+            )
         for block in self.blocks:
             context_BLW = block(context_BLW, deterministic)
         return context_BLW

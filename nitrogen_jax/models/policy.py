@@ -115,18 +115,51 @@ def loss_at(
     compute: Compute,
 ) -> Array:
     """The loss at given times (B,) and noise (B, T, A); dropout only with a key."""
+    total, weight = loss_sums(
+        cfg, params, batch, t[None], noise[None], dropout_key, compute=compute
+    )
+    return total / jnp.maximum(weight, 1)
+
+
+def loss_sums(
+    cfg: PolicyConfig,
+    params: Params,
+    batch: Batch,
+    t: Array,
+    noise: Array,
+    dropout_key: Array | None = None,
+    *,
+    compute: Compute,
+) -> tuple[Array, Array]:
+    """Summed squared error and the number of entries in it, two scalars, over K draws.
+
+    The K draws of time (K, B) and noise (K, B, T, A) share one encoding of the frames, and so the
+    dropout of the mixer; that of the denoiser differs.
+    """
     dropped, game_ids = batch.get("dropped"), batch.get("game_ids")
     tokens = _tokens(cfg, params, batch["frames"], dropped, compute, game=game_ids is not None)
-    keys = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+    given_key = dropout_key is not None
+    mix_key, key = jax.random.split(dropout_key) if given_key else (None, None)
     context = context_in(cfg, params, tokens, dropped, game_ids)
-    context = _apply(cfg, params, compute, "mix", context, dropout_key is None, dropout_key=keys[0])
-    given = _apply(cfg, params, compute, "conditioning", flow.to_bucket(t, cfg.timestep_buckets))
+    context = _apply(cfg, params, compute, "mix", context, not given_key, dropout_key=mix_key)
     kv = keys_values(cfg, params, context, compute=compute)
-    x = flow.interpolate(noise, batch["actions"], t)
-    predicted = _apply(
-        cfg, params, compute, "denoise", x, given, kv, dropout_key is None, dropout_key=keys[1]
-    )
-    return flow.masked_mse(predicted, flow.target(noise, batch["actions"]), batch.get("mask"))
+    actions, mask = batch["actions"], batch.get("mask")
+
+    def draw(t: Array, noise: Array, key: Array | None) -> tuple[Array, Array]:
+        buckets = flow.to_bucket(t, cfg.timestep_buckets)
+        given = _apply(cfg, params, compute, "conditioning", buckets)
+        x = flow.interpolate(noise, actions, t)
+        predicted = _apply(
+            cfg, params, compute, "denoise", x, given, kv, not given_key, dropout_key=key
+        )
+        return flow.masked_squares(predicted, flow.target(noise, actions), mask)
+
+    if t.shape[0] == 1:
+        return draw(t[0], noise[0], key)
+    # NOTE: mapped and not repeated: the keys and values of a frame stay one copy for all draws.
+    keys = jax.random.split(key, t.shape[0]) if given_key else None
+    totals, weights = jax.vmap(draw, in_axes=(0, 0, 0 if given_key else None))(t, noise, keys)
+    return totals.sum(), weights.sum()
 
 
 def sample(

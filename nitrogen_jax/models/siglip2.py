@@ -20,6 +20,7 @@ from nitrogen_jax.models.blocks import (
     with_remat,
 )
 from nitrogen_jax.models.configs import Compute, VisionConfig
+from nitrogen_jax.models.scan import over_blocks
 
 
 def normalise(frames: Array) -> Array:
@@ -113,8 +114,18 @@ class VisionTower(nn.Module):
         """Frames (B, size, size, 3), uint8 or normalised float -> tokens (B, N, W)."""
         x = self.patch_embedding(normalise(frames_BHWC))
         x = x + self.position_embedding.astype(x.dtype)
-        for layer in self.layers:
-            x = layer(x)
+        if self.compute.scan and self.layers and not self.is_initializing():
+            x = over_blocks(
+                self.compute,
+                [EncoderLayer(self.cfg, self.compute, parent=None)],
+                [layer.variables["params"] for layer in self.layers],
+                x,
+                [None] * len(self.layers),
+                lambda layer, x, _: layer(x),
+            )
+        else:
+            for layer in self.layers:
+                x = layer(x)
         return self.post_norm(x)
 
     def pooled(self, frames_BHWC: Array) -> Array:

@@ -31,6 +31,7 @@ th { background: var(--shade); font-weight: 600; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
 figure { margin: .5rem 0; max-width: 100%; }
 img { max-width: 100%; height: auto; }
+summary { cursor: pointer; }
 """
 # Even if something slipped through, a browser would neither run it nor fetch anything for it.
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
@@ -120,6 +121,12 @@ def picture(data: bytes | str, words: str, caption: str = "") -> Html:
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return Html(f'<figure><img src="{source}" alt="{escape(words)}">{below}</figure>')
+
+
+def fold(summary: str, parts: Iterable[str]) -> Html:
+    """Parts that are shown when the line above them is clicked."""
+    inner = "\n".join(part if isinstance(part, Html) else paragraph(part) for part in parts)
+    return Html(f"<details><summary>{escape(summary)}</summary>\n{inner}\n</details>")
 
 
 def side_by_side(parts: Iterable[str]) -> Html:

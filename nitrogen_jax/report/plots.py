@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,11 @@ from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.report.html import clean
 
 INK, DARK_INK, COLOUR = "#24292f", "#e6edf3", "#2f81c7"
+# Of several lines: legible on white and on black, also for those who see few colours.
+COLOURS = (COLOUR, "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#8a63d2", "#7f7f7f")
+POINTS = 1000  # of one line that are drawn; a run may have logged far more
 DPI = 120
+LEGEND_COLUMNS = 4
 _STYLE = (
     f"<style>:root{{--ink:{INK}}}"
     f"@media (prefers-color-scheme:dark){{:root{{--ink:{DARK_INK}}}}}</style>"
@@ -82,6 +86,59 @@ def histogram(
     return _drawn(figure)
 
 
+def lines(
+    series: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    title: str,
+    axis: str,
+    log: bool = False,
+    smooth: float = 0.0,
+    png: bool = True,
+) -> Plot:
+    """Lines over steps, each with its name below the plot where there are several.
+
+    Args:
+        series: name -> (steps (N,), values (N,)); a value that is not finite leaves a gap.
+        axis: what is measured, with its unit.
+        log: a logarithmic axis of values, where all of them are positive.
+        smooth: 0..1, the part of a running mean that stays from point to point; the mean is drawn
+            over what it is the mean of, which is drawn pale. 0: the values alone.
+        png: whether to draw the PNG too, which takes as long again; else it is empty.
+    """
+    drawn = [(name, *_points(*pair, title)) for name, pair in series.items()]
+    found = np.concatenate([np.zeros(0), *(values for _, _, values in drawn)])
+    found = found[np.isfinite(found)]
+    if not found.size:
+        raise NitrogenError(f"plot {title!r}: there is no finite value in {len(drawn)} lines")
+    rows = -(-len(drawn) // LEGEND_COLUMNS) if len(drawn) > 1 else 0
+    figure, axes = _figure(6.4, 2.6 + 0.2 * rows, title)
+    handles = []
+    for number, (_, steps, values) in enumerate(drawn):
+        colour = COLOURS[number % len(COLOURS)]
+        style = ("-", "--", ":")[number // len(COLOURS) % 3]
+        _line(axes, steps, values, colour, style, alpha=0.35 if smooth else 1.0)
+        if smooth:
+            _line(axes, steps, _smoothed(values, smooth), colour, style)
+        handles.append(_handle(colour, style))
+    if log and found.min() > 0:
+        axes.set_yscale("log")
+    axes.set_xlabel("step", color=INK)
+    axes.set_ylabel(_short(axis, 30), color=INK, parse_math=False)
+    if len(drawn) > 1:
+        legend = figure.legend(
+            handles,
+            # A name that begins with "_" would be left out.
+            ["\N{ZERO WIDTH SPACE}" * name.startswith("_") + _short(name, 24) for name in series],
+            loc="outside lower left",
+            ncols=LEGEND_COLUMNS,
+            fontsize=8,
+            frameon=False,
+            labelcolor=INK,
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    return _drawn(figure, png)
+
+
 def stick_map(counts: np.ndarray, title: str) -> Plot:
     """Positions of a stick, as a heat map with logarithmic colour; white where it never was.
 
@@ -106,6 +163,55 @@ def stick_map(counts: np.ndarray, title: str) -> Plot:
     axes.set_xlabel("x", color=INK)
     axes.set_ylabel("y (up is negative)", color=INK)
     return _drawn(figure)
+
+
+def _points(steps: ArrayLike, values: ArrayLike, title: str) -> tuple[np.ndarray, np.ndarray]:
+    steps, values = np.asarray(steps, float), np.asarray(values, float)
+    if steps.ndim != 1 or steps.shape != values.shape:
+        raise NitrogenError(
+            f"plot {title!r} has {values.shape} values at {steps.shape} steps, where one value at "
+            "each step is needed"
+        )
+    return steps, np.where(np.isfinite(values), values, np.nan)
+
+
+def _line(axes, steps: np.ndarray, values: np.ndarray, colour: str, style: str, alpha=1.0) -> None:
+    """One line with gaps; values that stand alone between gaps, or are few, as points."""
+    steps, values = _thinned(steps, values)
+    axes.plot(steps, values, style, color=colour, alpha=alpha, linewidth=1.3)
+    there = np.isfinite(values)
+    beside = np.pad(there, 1)
+    alone = there if there.sum() <= 30 else there & ~beside[:-2] & ~beside[2:]
+    axes.plot(steps[alone], values[alone], "o", color=colour, alpha=alpha, markersize=2.5)
+
+
+def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most `POINTS` points: of each stretch the lowest and the highest, so spikes stay."""
+    if len(steps) <= POINTS:
+        return steps, values
+    kept: list[int] = []
+    for part in np.array_split(np.arange(len(steps)), POINTS // 2):
+        finite = part[np.isfinite(values[part])]
+        chosen = finite if finite.size else part
+        kept += sorted({chosen[np.argmin(values[chosen])], chosen[np.argmax(values[chosen])]})
+    return steps[kept], values[kept]
+
+
+def _smoothed(values: np.ndarray, stay: float) -> np.ndarray:
+    """A running mean that forgets, unbiased at its beginning; gaps stay gaps."""
+    mean = weight = 0.0
+    smoothed = np.full(len(values), np.nan)
+    for index in np.flatnonzero(np.isfinite(values)):
+        mean = stay * mean + (1 - stay) * values[index]
+        weight = stay * weight + (1 - stay)
+        smoothed[index] = mean / weight
+    return smoothed
+
+
+def _handle(colour: str, style: str):
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=colour, linestyle=style, linewidth=1.3)
 
 
 def _values(values: ArrayLike, count: int, title: str) -> np.ndarray:
@@ -140,7 +246,7 @@ def _figure(width: float, height: float, title: str):
     return figure, axes
 
 
-def _drawn(figure) -> Plot:
+def _drawn(figure, with_png: bool = True) -> Plot:
     import matplotlib
 
     png, svg = io.BytesIO(), io.StringIO()
@@ -151,7 +257,8 @@ def _drawn(figure) -> Plot:
     ):
         # NOTE: the font lacks many scripts; in the SVG the reader's own fonts fill in.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure.savefig(png, format="png", facecolor="white", metadata={"Software": None})
+        if with_png:
+            figure.savefig(png, format="png", facecolor="white", metadata={"Software": None})
         figure.savefig(svg, format="svg", facecolor="none", metadata=nothing)
     text = svg.getvalue()
     text = text[text.index("<svg") :]  # the document type names an outside address

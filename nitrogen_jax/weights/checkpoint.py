@@ -6,13 +6,17 @@ Each format is one module with `read` and `write`; this one finds out which it i
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.weights import steps
 from nitrogen_jax.weights.meta import Meta
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int], None]  # bytes done since the last call
 
@@ -64,7 +68,11 @@ def format_of(destination: Path) -> str:
 
 
 def resolve(path: str | Path) -> Path:
-    """The checkpoint that `path` means: itself, or the only one in a folder that holds one."""
+    """The checkpoint that `path` means: itself, or one in a folder.
+
+    A training run's folder, or the folder `checkpoints` in it, means the newest checkpoint that
+    is whole; any other folder means the only checkpoint file in it.
+    """
     path = Path(path)
     try:
         exists = path.exists()
@@ -73,6 +81,8 @@ def resolve(path: str | Path) -> Path:
     if not exists:
         raise NitrogenError(f"checkpoint {path} does not exist")
     if path.is_dir() and not is_orbax(path):
+        if trained := _of_a_run(path):
+            return trained
         inside = [p for p in sorted(path.glob("[!.]*")) if p.suffix in _FILE_SUFFIXES]
         if len(inside) != 1:
             raise NitrogenError(
@@ -83,6 +93,23 @@ def resolve(path: str | Path) -> Path:
     return path
 
 
+def _of_a_run(path: Path) -> Path | None:
+    """The newest whole checkpoint of a training run; None where `path` is no run."""
+    for folder in (path / steps.FOLDER, path):
+        found = steps.numbered(folder).values()
+        found = [one for one in found if is_orbax(one) or (one / steps.SEAL).is_file()]
+        for checkpoint in reversed(found):
+            damage = steps.damage(checkpoint)
+            if damage is None:
+                return checkpoint
+            log.warning("%s is damaged (%s): the one before is looked at", checkpoint, damage)
+        if found:
+            raise NitrogenError(f"{folder}: none of its {len(found)} checkpoints is whole")
+    if (path / steps.FOLDER).is_dir():
+        raise NitrogenError(f"{path / steps.FOLDER} holds no finished checkpoint")
+    return None
+
+
 def load(
     path: str | Path,
     vision: str | Path | None = None,
@@ -91,7 +118,7 @@ def load(
     """Reads and checks a checkpoint of any of the three formats.
 
     Args:
-        path: an Orbax folder, a `.safetensors` or `.pt` file, or a folder that holds one of those.
+        path: an Orbax folder, a `.safetensors` or `.pt` file, or a folder as `resolve` takes it.
         vision: sizes of the vision tower, a JSON file or a preset's name; wins over a
             `vision.json` beside the file and over the preset that the checkpoint names.
         progress: called with the number of bytes of every tensor read.

@@ -23,6 +23,7 @@ class Meta:
 
     config: PolicyConfig | VisionConfig
     games: Mapping[str, int] | None = None  # name -> row of the game embedding
+    control_rate: float | None = None  # Hz at which the actions of a chunk follow each other
     step: int = 0
     epoch: int = 0
     original_config: Mapping[str, Any] | None = None  # the `ckpt_config` it came with
@@ -55,6 +56,7 @@ def to_json(meta: Meta) -> dict[str, Any]:
             "dimensions": _dimensions(meta.config),
             "horizon": meta.config.horizon,
             "shift": meta.config.action_shift,
+            "rate": meta.control_rate,
         }
     return data
 
@@ -86,6 +88,7 @@ def from_json(data: Any, source: str) -> Meta:
     return Meta(
         config=sizes,
         games=games,
+        control_rate=_rate(data, source),
         step=_field(data, "step", int, source) or 0,
         epoch=_field(data, "epoch", int, source) or 0,
         original_config=_field(data, "original_config", Mapping, source),
@@ -147,6 +150,14 @@ def _field(data: Mapping[str, Any], name: str, kind: type, source: str) -> Any:
         wanted = "a table" if kind is Mapping else "a whole number"
         raise NitrogenError(f"{source}: {name} is {value!r}, where {wanted} is needed")
     return value
+
+
+def _rate(data: Mapping[str, Any], source: str) -> float | None:
+    """Of the actions, where the checkpoint says: those of other programs do not."""
+    rate = (_field(data, "action", Mapping, source) or {}).get("rate")
+    if rate is not None and (type(rate) not in (int, float) or not 0 < rate < 10_000):
+        raise NitrogenError(f"{source}: action.rate is {rate!r}, where a number of Hz is needed")
+    return None if rate is None else float(rate)
 
 
 def _dimensions(sizes: PolicyConfig) -> list[str] | None:

@@ -25,8 +25,8 @@ def add_policy_arguments(
         metavar="CKPT",
         default=default,
         required=default is None,
-        help="an Orbax folder, a .safetensors or a .pt file, or random:PRESET for random weights "
-        "(tiny, test, nitrogen, a SigLIP 2 name, configs/FILE.py)"
+        help="an Orbax folder, a run of training, a .safetensors or a .pt file, or random:PRESET "
+        "for random weights (tiny, test, nitrogen, a SigLIP 2 name, configs/FILE.py)"
         + (f"; default {default}" if default else ""),
     )
     add_vision_argument(parser)

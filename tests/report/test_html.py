@@ -121,6 +121,16 @@ def test_nothing_from_outside():
     assert policy.startswith("default-src 'none'")
 
 
+def test_a_fold():
+    text = html.page(
+        "t", [("s", [html.fold("3 <rows>", ["words", html.table("", ("a",), [(1,)])])])]
+    )
+    tree = Tree(text)
+    tags = [tag for tag, _ in tree.elements]
+    assert tags.index("details") < tags.index("summary") < tags.index("table")
+    assert {"3 <rows>", "words"} <= set(tree.text)
+
+
 def test_light_and_dark():
     assert "color-scheme: light dark" in html.STYLE
     dark = html.STYLE[html.STYLE.index("prefers-color-scheme: dark") :].partition("}")[0]

@@ -42,8 +42,9 @@ COUNTS = np.arange(25).reshape(5, 5)
         lambda: plots.bars(["a", "b"], [1, 2], "title", "hours"),
         lambda: plots.histogram([30, 60], [1, 2], "title", "Hz", 1),
         lambda: plots.stick_map(COUNTS, "title"),
+        lambda: plots.lines({"a": ([1, 2], [3, 4]), "b": ([1], [2])}, "title", "loss"),
     ],
-    ids=["bars", "histogram", "stick_map"],
+    ids=["bars", "histogram", "stick_map", "lines"],
 )
 def draw(request):
     return request.param
@@ -127,6 +128,84 @@ def test_a_stick_map_has_up_above():
     assert x > 0.75
 
 
+def coloured(plot, colour=plots.COLOUR, within=90):
+    """Where pixels have about this colour: (N, 2) of row and column, as fractions."""
+    wanted = [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
+    near = np.abs(pixels(plot).astype(int) - wanted).sum(-1) < within
+    return np.argwhere(near) / near.shape
+
+
+def test_lines_go_where_the_values_are():
+    plot = plots.lines({"a": (np.arange(100), np.arange(100.0))}, "", "")
+    rows, columns = coloured(plot).T
+    assert np.corrcoef(rows, columns)[0, 1] < -0.99  # up is up
+    assert np.ptp(columns) > 0.7
+
+
+def test_gaps_stay_gaps():
+    values = np.ones(100)
+    values[40:60] = np.nan
+    values[50] = 1.0  # alone, and yet seen
+    columns = np.unique(coloured(plots.lines({"a": (np.arange(100), values)}, "", ""))[:, 1])
+    gaps = np.diff(columns)
+    assert (gaps > 0.05).sum() == 2
+
+
+def test_one_point():
+    assert len(coloured(plots.lines({"a": ([7], [0.5])}, "", ""))) > 10
+
+
+def test_a_smoothed_line_is_drawn_over_a_pale_one():
+    rng = np.random.default_rng(0)
+    steps, values = np.arange(200), 5 + rng.normal(size=200)
+    raw = coloured(plots.lines({"a": (steps, values)}, "", ""))
+    smooth = coloured(plots.lines({"a": (steps, values)}, "", "", smooth=0.95))
+    assert np.ptp(smooth[:, 0]) < 0.5 * np.ptp(raw[:, 0])
+    constant = plots._smoothed(np.array([3.0, np.nan, 3.0, 3.0]), 0.9)
+    np.testing.assert_allclose(constant, [3, np.nan, 3, 3])
+
+
+def test_a_logarithmic_axis_shows_small_beside_large():
+    def middle(log):
+        series = {"a": (np.arange(3), [1e-3, 1.0, 1e3])}
+        rows, columns = coloured(plots.lines(series, "", "", log=log)).T
+        return rows[np.abs(columns - np.median(columns)) < 0.02].mean()
+
+    assert middle(log=True) < middle(log=False) - 0.1
+    plots.lines({"a": (np.arange(3), [0.0, 1.0, 1e3])}, "", "", log=True)  # then it is not
+
+
+def test_long_runs_are_thinned_and_keep_their_spikes():
+    values = np.zeros(200_000)
+    values[123_456] = 1.0
+    values[77_777] = np.nan
+    steps, kept = plots._thinned(np.arange(200_000), values)
+    assert len(steps) <= plots.POINTS
+    assert steps[np.argmax(kept)] == 123_456
+    assert (np.diff(steps) > 0).all()
+    assert len(plots.lines({"a": (np.arange(200_000), values)}, "", "", png=False).svg) < 100_000
+    steps, kept = plots._thinned(np.arange(5000), np.full(5000, np.nan))
+    assert np.isnan(kept).all()
+
+
+def test_many_lines_are_told_apart():
+    series = {f"_{i} $a$ & <b>": ([1, 2], [i, i]) for i in range(24)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot = plots.lines(series, "t", "x")
+    named = [text for text in texts(plot) if "$a$" in text]
+    assert len(named) == 24
+    assert {text.lstrip("\N{ZERO WIDTH SPACE}") for text in named} == series.keys()
+    colours = {colour for colour in plots.COLOURS if len(coloured(plot, colour, 30)) > 20}
+    assert len(colours) == len(plots.COLOURS)
+
+
+def test_without_png():
+    plot = plots.lines({"a": ([1], [2])}, "title", "", png=False)
+    assert plot.png == b""
+    assert "title" in texts(plot)
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -137,6 +216,10 @@ def test_a_stick_map_has_up_above():
         lambda: plots.histogram([1], [np.inf], "t", "", 1),
         lambda: plots.stick_map(np.zeros(3), "t"),
         lambda: plots.stick_map(-np.ones((2, 2)), "t"),
+        lambda: plots.lines({}, "t", ""),
+        lambda: plots.lines({"a": ([], [])}, "t", ""),
+        lambda: plots.lines({"a": ([1, 2], [np.nan, np.inf])}, "t", ""),
+        lambda: plots.lines({"a": ([1, 2], [1])}, "t", ""),
     ],
 )
 def test_what_cannot_be_drawn(bad):

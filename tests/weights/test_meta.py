@@ -23,6 +23,7 @@ SMALL = dataclasses.replace(policy_preset("test"), games=3, context_length=5)
 FULL = Meta(
     SMALL,
     games={"None": 0, "Celeste": 2},
+    control_rate=60.0,
     step=7,
     epoch=2,
     original_config={"model_cfg": {"a": [1, None]}},
@@ -51,6 +52,7 @@ def test_what_a_reader_of_the_file_sees():
         "dimensions": list(gamepad.DIMENSIONS),
         "horizon": 18,
         "shift": 1,
+        "rate": 60.0,
     }
     assert "t=0 noise" in data["time"]
     assert to_json(TOWER)["kind"] == "vision"
