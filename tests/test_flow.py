@@ -89,6 +89,27 @@ def test_masked_loss_counts_kept_entries_only():
     )
 
 
+def test_sums_of_parts_add_up_to_those_of_the_whole():
+    """What makes accumulation exact: the mean of parts of different sizes is not that of all."""
+    noise, action = pair()
+    mask = jax.random.bernoulli(jax.random.key(1), 0.3, SHAPE).at[2].set(False)
+    total, count = flow.masked_squares(noise, action, mask)
+    parts = [flow.masked_squares(*(x[i : i + 1] for x in (noise, action, mask))) for i in range(4)]
+    assert float(count) == int(mask.sum()) == sum(int(part[1]) for part in parts)
+    assert float(total) == pytest.approx(sum(float(part[0]) for part in parts), rel=1e-6)
+    wanted = np.square(np.asarray(noise - action))[np.asarray(mask)].sum()
+    assert float(total) == pytest.approx(float(wanted), rel=1e-5)
+    assert float(flow.masked_mse(noise, action, mask)) == pytest.approx(float(total / count))
+    assert float(parts[2][0]) == float(parts[2][1]) == 0
+
+
+def test_sums_without_a_mask_count_everything_in_float32():
+    noise, action = (x.astype(jnp.bfloat16) for x in pair())
+    total, count = flow.masked_squares(noise, action)
+    assert total.dtype == count.dtype == jnp.float32
+    assert float(count) == np.prod(SHAPE)
+
+
 def test_masked_loss_of_nothing_is_zero_with_zero_gradient():
     noise, action = pair()
     value, gradient = jax.value_and_grad(flow.masked_mse)(noise, action, jnp.zeros(SHAPE, bool))

@@ -41,10 +41,10 @@ class Network(nn.Module):
         self.dit = DiT(cfg.dit, compute)
         self.action_encoder = ActionEncoder(cfg, compute)
         self.action_decoder = ActionDecoder(cfg, compute)
-        small = nn.initializers.normal(0.02)
         if cfg.position_embedding:
             shape = (cfg.max_positions, cfg.width)
-            self.position_embedding = self.param("position_embedding", small, shape)
+            near = nn.initializers.normal(cfg.width**-0.5)  # 0.03 at the released width
+            self.position_embedding = self.param("position_embedding", near, shape)
         if cfg.games is not None:
             shape = (cfg.games, cfg.vision.width)
             self.game_embedding = self.param("game_embedding", _no_game_is_zero, shape)

@@ -103,9 +103,10 @@ class VisionTower(nn.Module):
     def setup(self):
         layer = with_remat(EncoderLayer, self.compute, ())
         self.patch_embedding = PatchEmbedding(self.cfg, self.compute)
-        self.position_embedding = self.param(
-            "position_embedding", nn.initializers.normal(0.02), (self.cfg.tokens, self.cfg.width)
-        )
+        shape = (self.cfg.tokens, self.cfg.width)
+        # NOTE: as SigLIP's own code draws it; a fixed deviation is lost in a narrow tower.
+        near = nn.initializers.normal(self.cfg.width**-0.5)
+        self.position_embedding = self.param("position_embedding", near, shape)
         self.layers = [layer(self.cfg, self.compute) for _ in range(self.cfg.depth)]
         self.post_norm = layer_norm(self.compute, self.cfg.eps)
         self.head = PoolingHead(self.cfg, self.compute)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from jax.sharding import Mesh
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.training import mesh as meshes
 from nitrogen_jax.training import optimizer as optimizers
-from nitrogen_jax.training import state
+from nitrogen_jax.training import sharding, state
 from nitrogen_jax.training.freeze import freeze_rules
 from nitrogen_jax.training.lora import Adapted
 from nitrogen_jax.training.rules import Rules, decide
@@ -21,7 +22,7 @@ from nitrogen_jax.training.state import TrainState
 from nitrogen_jax.training.step import Step, make_step
 from nitrogen_jax.training.task import Task
 from nitrogen_jax.training.train_config import TrainConfig
-from nitrogen_jax.training.trees import flatten, partition
+from nitrogen_jax.training.trees import combine, flatten, partition
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,14 @@ class Built:
     def lower(self) -> jax.stages.Lowered:
         """The step, ready to be compiled for the mesh."""
         return self.step.lower(self.state, self.batch, self.stop)
+
+    @functools.cached_property
+    def export(self) -> Callable[[Any], Any]:
+        """Parameters -> those for inference, by one program for all saves of a run."""
+        full = combine(self.state.ema, self.state.frozen)
+        shapes = jax.eval_shape(self.task.export, full)
+        placed = sharding.shardings(self.mesh, shapes, self.config.shard)
+        return jax.jit(self.task.export, out_shardings=placed)
 
     @property
     def flops(self) -> float:

@@ -7,6 +7,8 @@ it is the price of memory and no progress.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 
 from nitrogen_jax.bench import flops
@@ -24,12 +26,17 @@ def count(
         trains: whether the parameter at a path does.
     """
     one = flops.count(cfg)
-    paths = [path for path in flatten(policy.shapes(cfg)) if not path.startswith("vision/head/")]
+    sizes = _sizes(cfg)
 
     def share(prefix: str) -> float:
-        """Of the parameters below `prefix`: how many train, by number."""
-        found = [trains(path) for path in paths if path.startswith(prefix)]
-        return sum(found) / max(len(found), 1)
+        """Of what is multiplied with below `prefix`: how much trains.
+
+        NOTE: biases and norms cost nothing, but where one of them trains, gradients flow to it.
+        """
+        found = {path: size for path, size in sizes.items() if path.startswith(prefix)}
+        trained = {path: size for path, size in found.items() if trains(path)}
+        least = math.ulp(0.0) if trained else 0.0
+        return sum(trained.values()) / max(sum(found.values()), 1) or least
 
     total, below = 0.0, share("vision/patch_embedding/") + share("vision/position_embedding") > 0
     parts = [
@@ -39,7 +46,10 @@ def count(
     parts += [("mixer/", one.mixer), ("dit/", one.keys_values)]
     for prefix, forward in parts:
         trained = share(prefix)
-        total += forward * (1 + below + trained)
+        # Whatever trains in a block, gradients flow through it to there; keys and values are one
+        # product, whose input needs none of them.
+        through = below or (trained > 0 and prefix != "dit/")
+        total += forward * (1 + through + trained)
         below = below or trained > 0
     # The denoiser's input is noise, so gradients flow through it as far down as anything trains.
     trained = share("dit/")
@@ -47,3 +57,13 @@ def count(
     return total + draws * (one.step + one.conditioning) * (
         1 + (below or encoder or trained > 0) + trained
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _sizes(cfg: PolicyConfig) -> dict[str, int]:
+    """Path -> elements of a matrix, 0 for all else; without the pooling head, which is idle."""
+    return {
+        path: math.prod(leaf.shape) if path.endswith("/kernel") else 0
+        for path, leaf in flatten(policy.shapes(cfg)).items()
+        if not path.startswith("vision/head/")
+    }

@@ -33,7 +33,7 @@ def evaluate(
     samples   how many
     overall   see `action_metrics.summarize`, over all steps of all chunks
     first     the same, of the first step of each chunk alone: what is certainly executed
-    games     NAME: overall, of one game
+    games     NAME: overall, of one game; "other" has no row, game_N is one whose name is unknown
     majority  the same as overall, of a pad that always presses what is pressed more often than
               not and holds the mean of each stick: what is known without looking
     """
@@ -45,7 +45,7 @@ def evaluate(
     for number, batch in enumerate(batches):
         found = jax.device_get(run(params, batch, jnp.int32(number)))
         total, weight = total + float(found["total"]), weight + float(found["weight"])
-        said = gamepad.decode(_finite(found["said"]), layout=task.policy.layout)
+        said = _pad(found["said"], task.policy.layout)
         true = gamepad.decode(found["true"], layout=task.policy.layout)
         exists = found["mask"].all(-1)  # (B, T)
         samples += int(exists.any(-1).sum())
@@ -55,17 +55,18 @@ def evaluate(
         first = action_metrics.add(first, said, true, at_first)
         for game in np.unique(found["game_ids"]).tolist():
             of_game = exists & (found["game_ids"] == game)[:, None]
-            games[game] = action_metrics.add(games.get(game, ActionSums()), said, true, of_game)
+            if of_game.any():
+                games[game] = action_metrics.add(games.get(game, ActionSums()), said, true, of_game)
         truth.append(gamepad.pack(true)[exists])
     rows = np.concatenate(truth) if truth else np.zeros((0, gamepad.ACTION_DIM), np.float32)
-    names = dict(enumerate(task.games or (), 1))
+    names = {0: "other", **dict(enumerate(task.games or (), 1))}
     return {
         "loss": total / weight if weight else None,
         "samples": samples,
         "overall": action_metrics.summarize(sums),
         "first": action_metrics.summarize(first),
         "games": {
-            names.get(game, "other"): action_metrics.summarize(one)
+            names.get(game, f"game_{game}"): action_metrics.summarize(one)
             for game, one in sorted(games.items())
         },
         "majority": action_metrics.summarize(_majority(rows)),
@@ -103,9 +104,10 @@ def _compiled(task: PolicyTask, mesh: Mesh):
     return jax.jit(partial(run), out_shardings=meshes.replicated(mesh))
 
 
-def _finite(said: np.ndarray) -> np.ndarray:
-    """A network that has diverged says nothing that could be decoded: it counts as idle."""
-    return np.where(np.isfinite(said), said, 0.0).astype(np.float32)
+def _pad(said: np.ndarray, layout: str) -> gamepad.Pad:
+    """Chunks (B, T, 25) as pads; a step at which a diverged network says no number is idle."""
+    known = np.isfinite(said).all(-1, keepdims=True)
+    return gamepad.decode(np.where(known, said, gamepad.neutral(layout=layout)), layout=layout)
 
 
 def _majority(rows: np.ndarray) -> ActionSums:

@@ -37,10 +37,7 @@ def items(built: Built, state: TrainState) -> Items:
 def exported(built: Built, state: TrainState) -> Any:
     """The parameters for inference."""
     full = combine(state.ema, state.frozen)
-    if _keeps_all(built):
-        return full
-    wanted = jax.tree.map(lambda leaf: leaf.sharding, like(built)["params"])
-    return jax.jit(built.task.export, out_shardings=wanted)(full)
+    return full if _keeps_all(built) else built.export(full)
 
 
 def like(built: Built) -> Items:

@@ -84,7 +84,7 @@ def make_step(
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
         loss, grads = accumulated(state, batch, key)
         grads = jax.tree.map(lambda g: g / jnp.maximum(loss.weight, 1), grads)
-        norm, value = optax.global_norm(grads), loss.total / jnp.maximum(loss.weight, 1)
+        norm, value = optax.tree.norm(grads), loss.total / jnp.maximum(loss.weight, 1)
         finite = jnp.isfinite(norm) & jnp.isfinite(value)
         applied = state.step - state.skipped
         updates, opt = transform.update(grads, state.opt, state.params)

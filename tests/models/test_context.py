@@ -56,3 +56,14 @@ def test_gradient_of_the_game_embedding_is_per_occurrence_and_never_for_no_game(
     upstream = jnp.asarray([[1.0, 2.0], [5.0, 6.0], [3.0, 4.0], [7.0, 8.0]])
     gradient = jax.grad(lambda t: (game_lookup(t, ids) * upstream).sum())(table)
     np.testing.assert_allclose(gradient, [[0, 0], [2, 3], [0, 0], [5, 6]])
+
+
+def test_games_that_occur_often_are_counted_exactly_in_bfloat16():
+    """bfloat16 counts to 256 and no further, and sums of many small numbers stop growing."""
+    ids = jnp.asarray([1] * 1000 + [2] * 3)
+    weights = jnp.asarray([1.0] * 200 + [3.0] * 800 + [0.5] * 3)[:, None]
+    table = jnp.ones((3, 2), jnp.bfloat16)
+    gradient = jax.grad(lambda t: (weights * game_lookup(t, ids)).sum())(table)
+    assert gradient.dtype == jnp.bfloat16
+    wanted = [[0, 0], [2.6, 2.6], [0.5, 0.5]]  # means, over how often the game occurs
+    np.testing.assert_allclose(gradient.astype(jnp.float32), wanted, rtol=0.01)
