@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from functools import partial
 from typing import Any
@@ -12,25 +11,9 @@ import jax.numpy as jnp
 
 from nitrogen_jax.bench import flops, timing
 from nitrogen_jax.bench.sample import Result, lower_step
-from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.models import policy
 from nitrogen_jax.models.configs import Compute, PolicyConfig
-
-
-def topology(name: str) -> Any:
-    """The devices of a TPU topology such as "v5e:2x2", abstract."""
-    # NOTE: without it libtpu asks a metadata server that is not there, for minutes.
-    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
-    from jax.experimental import topologies
-
-    try:
-        return topologies.get_topology_desc(platform="tpu", topology_name=name)
-    except Exception as error:  # the plug-in raises whatever it likes
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise NitrogenError(
-            f"cannot compile for TPU topology {name!r}, such as v5e:2x2, with the [tpu] extra: "
-            f"{reason}"
-        ) from error
+from nitrogen_jax.plan.aot import topology
 
 
 def compile_sampler(

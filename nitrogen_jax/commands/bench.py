@@ -11,11 +11,13 @@ SUMMARY = "Measures speed: several ways in turn, ratios within one run."
 PARTS = {
     "sample": "the sampler: ms per call, compile time, FLOPs, memory",
     "data": "the loader: samples per second by number of workers",
+    "train": "the training step: samples/s, data wait, MFU, memory, compile time",
 }
 
 EXAMPLES = """\
   nitrogen bench sample --policy random:nitrogen --naive --torch
   nitrogen bench data records/ --workers 0,1,2
+  nitrogen bench train --config configs/nitrogen_tiny.py --records records/
 'nitrogen bench <what> --help' explains one, with examples."""
 
 

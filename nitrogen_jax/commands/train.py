@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from pathlib import Path
 
 from nitrogen_jax.errors import NitrogenError
@@ -63,9 +64,18 @@ def run(args: argparse.Namespace) -> int:
             view=not args.quiet,
             command=["nitrogen", *sys.argv[1:]],
         )
-    except loop.Stopped as error:
-        sys.stderr.write(f"nitrogen train: {error}\n")
-        return 1
+    except Exception as error:
+        stopped, known = isinstance(error, loop.Stopped), isinstance(error, NitrogenError)
+        if not stopped and not distributed.is_several():
+            raise
+        if known:
+            sys.stderr.write(f"nitrogen train: {error}\n")
+        else:
+            traceback.print_exc()
+        return distributed.leave(2 if known and not stopped else 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("nitrogen train: interrupted\n")
+        return distributed.leave(130)
     distributed.shutdown()
     if main and args.json:
         told = {"state": result.state, "step": result.step, "metrics": result.metrics}

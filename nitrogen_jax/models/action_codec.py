@@ -12,7 +12,6 @@ from jax import Array
 from nitrogen_jax.models.configs import Compute, PolicyConfig
 from nitrogen_jax.models.timestep import action_sinusoid
 
-
 # NOTE: the original draws all of them with a deviation of 0.02. That is this one's at its width,
 # but for the first layer; a narrow network would hardly see the actions through it.
 _random = nn.initializers.lecun_normal(in_axis=1, out_axis=2, batch_axis=(0,))

@@ -24,6 +24,7 @@ from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.training.cluster import NO_FLAGS, Auto, Cluster, Flags, detect
 
 TIMEOUT = 300.0  # seconds that the processes wait for each other
+PATIENCE = 10.0  # the same after an error
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,13 @@ def is_main() -> bool:
     return jax.process_index() == 0
 
 
+def is_several() -> bool:
+    """Whether other processes were brought together with this one."""
+    import jax
+
+    return jax.distributed.is_initialized()
+
+
 def only_main_logs() -> bool:
     """Silences all processes but 0: no standard output, and warnings alone, with their process.
 
@@ -127,6 +135,26 @@ def shutdown() -> None:
 
     if jax.distributed.is_initialized():
         jax.distributed.shutdown()
+
+
+def leave(code: int) -> int:
+    """After an error: leaves the others, who may not know of it and may never be here.
+
+    Does not return where they do not come soon: the process ends with this exit code, and JAX ends
+    the others when they hear nothing from it any more. Otherwise returns the code.
+    """
+    import jax
+
+    if jax.distributed.is_initialized():
+        # NOTE: at exit, JAX would wait for them for minutes, and abort.
+        thread = threading.Thread(target=jax.distributed.shutdown, daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        if thread.is_alive():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    return code
 
 
 def _address(cluster: Cluster) -> tuple[str, int]:

@@ -36,7 +36,6 @@ class Status:
     validation: tuple[int, str] | None = None
     checkpoint: int | None = None
     pace: float | None = None
-    logged_at: float = 0.0
 
 
 class View(Protocol):
@@ -206,8 +205,6 @@ def eta(status: Status) -> str:
     if status.pace is None:
         return UNKNOWN
     seconds = (status.steps - status.step) * status.pace
-    if status.step < status.steps:
-        seconds -= time.monotonic() - status.logged_at
     return str(datetime.timedelta(seconds=max(round(seconds), 0)))
 
 

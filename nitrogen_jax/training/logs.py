@@ -216,7 +216,7 @@ class RunLog(QuietLog):
     def _pace(self, step: int) -> None:
         """From the second logged step on: the first one's time has compiling in it."""
         now = time.monotonic()
-        self.status.step, self.status.logged_at = max(step, self.status.step), now
+        self.status.step = max(step, self.status.step)
         if self._first is None:
             self._first = (step, now)
         elif step > self._first[0]:

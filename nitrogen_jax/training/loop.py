@@ -70,9 +70,9 @@ class _Run:
     log: logs.QuietLog
     checkpoints: Checkpoints
     provenance: dict[str, Any]
+    saved_at: float  # seconds of the clock
     metrics: dict[str, Any] = field(default_factory=dict)
     saved: int | None = None  # the step that was saved last
-    saved_at: float = field(default_factory=time.monotonic)
     skipped: int = 0  # as last read
     in_a_row: int = 0
 
@@ -142,7 +142,8 @@ def train(
                 view=view,
             ) as told,
         ):
-            run = _Run(config, built, told, checkpoints, provenance, skipped=int(state.skipped))
+            run = _Run(config, built, told, checkpoints, provenance, time.monotonic())
+            run.skipped = int(state.skipped)
             changes = run_folder.write_config(folder, config) if main else []
             if changes and found is not None:
                 told.event(step, f"resumed with another config: {'; '.join(changes)}")
@@ -187,7 +188,7 @@ def _steps(
     try:
         while step < config.steps:
             with told.waiting(pending and pending[1]):
-                batch = next(source, None)
+                batch = _next(source, step)
             if batch is None:
                 raise Stopped(f"step {step + 1}: there is no more data")
             due = keep.minutes is not None and jax.process_index() == 0
@@ -219,6 +220,14 @@ def _steps(
     finally:
         tracer.close()
     return state, step
+
+
+def _next(source: Source, step: int) -> Mapping[str, np.ndarray] | None:
+    """A batch, or None at the end of the data."""
+    try:
+        return next(source, None)
+    except NitrogenError as error:
+        raise Stopped(f"step {step + 1}: {error}") from error
 
 
 def to_devices(built: Built, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import jax
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from nitrogen_jax.errors import NitrogenError
@@ -19,7 +20,12 @@ def make_mesh(fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> Mes
         raise NitrogenError(f"fsdp is {fsdp}, which does not divide the {len(devices)} devices")
     # NOTE: the default axis type has become Explicit, which wants shardings in every type.
     kinds = (AxisType.Auto,) * len(AXES)
-    return jax.make_mesh((len(devices) // fsdp, fsdp), AXES, axis_types=kinds, devices=devices)
+    # NOTE: not jax.make_mesh: on most TPUs it refuses to split an axis of the torus, and a pod of
+    # 16 x 16 chips has no axis of 4 for fsdp.
+    placed = mesh_utils.create_device_mesh(
+        (len(devices) // fsdp, fsdp), devices, allow_split_physical_axes=True
+    )
+    return Mesh(placed, AXES, axis_types=kinds)
 
 
 def over_batch(mesh: Mesh) -> NamedSharding:
