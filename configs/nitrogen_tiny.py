@@ -1,7 +1,7 @@
 """A small policy that learns a small data set on a CPU in minutes. Expected: see below.
 
-    nitrogen data demo demo/
-    nitrogen train --config configs/nitrogen_tiny.py --out runs/tiny --data.records=records/
+nitrogen data demo demo/
+nitrogen train --config configs/nitrogen_tiny.py --out runs/tiny --data.records=records/
 """
 
 from nitrogen_jax.models.presets import policy_preset
