@@ -22,7 +22,10 @@ def test_full_size_has_the_published_cost():
     assert counted.cached(1, 16) / 1e9 == pytest.approx(250.7, rel=0.01)
 
 
-@pytest.mark.parametrize("steps", [1, 3, 8])
+SLOW = [pytest.param(steps, marks=pytest.mark.long) for steps in (1, 8)]
+
+
+@pytest.mark.parametrize("steps", [3, *SLOW])
 def test_the_compiler_agrees_whatever_the_number_of_steps(steps):
     cfg = dataclasses.replace(policy_preset("tiny"), euler_steps=steps)
     params = jax.jit(partial(policy.init, cfg))(jax.random.key(0))

@@ -201,7 +201,7 @@ def test_wrong_frames_are_one_sentence(small, frames, words):
         policy.encode(cfg, params, frames, None, games, **F32)
 
 
-@pytest.mark.parametrize("name", ["tiny", "test"])
+@pytest.mark.parametrize("name", [pytest.param("tiny", marks=pytest.mark.long), "test"])
 def test_presets_sample(name):
     cfg = policy_preset(name)
     params = jax.jit(partial(policy.init, cfg))(jax.random.key(0))

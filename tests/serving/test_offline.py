@@ -348,6 +348,7 @@ def test_a_killed_process_leaves_what_it_had_finished(tmp_path, run_job, sampler
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.long
 def test_eight_devices_predict_what_one_does(tmp_path, run_job, sampler_of):
     flags = "--xla_force_host_platform_device_count=8"
     ran = run_job(tmp_path / "eight.parquet", batch=6, XLA_FLAGS=flags)
