@@ -10,10 +10,10 @@ game is random: what happens within a chunk cannot be known from its frame, whic
 are short, and why the first action of a chunk is told apart from all of them.
 
 Measured after 7,500 of the 9,000 updates, on two cores that were busy with other things, on clips
-that it has not seen (a pad that never looks: F1 0, R2 0): button F1 0.90 over the chunk and 0.95 of
-its first action, R2 0.87 and 0.98 of the right stick, 0.44 and 0.47 of the left stick, which takes
-longest: it depends on where two small shapes are to each other. Expected: more of the same from more
-updates and more videos.
+that it has not seen (a pad that never looks: F1 0, R2 0): button F1 0.90 over the chunk and 0.95
+of its first action, R2 0.87 and 0.98 of the right stick, 0.44 and 0.47 of the left stick, which
+takes longest: it depends on where two small shapes are to each other. Expected: more of the same
+from more updates and more videos.
 """
 
 from nitrogen_jax.models.configs import DiTConfig, MixerConfig, PolicyConfig, VisionConfig
