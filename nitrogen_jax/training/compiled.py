@@ -36,7 +36,7 @@ def describe_compiled(compiled: Any) -> dict[str, float | None]:
         "flops": cost.get("flops"),
         "bytes_accessed": cost.get("bytes accessed"),
         **sizes,
-        "peak_mib": None if memory is None else _peak(memory, sizes),
+        "peak_mib": None if memory is None else _peak(sizes),
     }
 
 
@@ -56,11 +56,13 @@ def memory() -> dict[str, float]:
     return found | {"host_memory_mib": _resident() / MIB}
 
 
-def _peak(memory: Any, sizes: dict[str, float]) -> float:
-    """Of the buffers' lives where the compiler knows it, else all of them at once."""
-    exact = getattr(memory, "peak_memory_in_bytes", 0) / MIB
+def _peak(sizes: dict[str, float]) -> float:
+    """All that is there at once.
+
+    NOTE: not the compiler's own peak_memory_in_bytes, which leaves out temporaries on CPUs.
+    """
     held = sizes["argument_mib"] + sizes["output_mib"] - sizes["alias_mib"]
-    return exact or held + sizes["temporary_mib"]
+    return held + sizes["temporary_mib"] + sizes["code_mib"]
 
 
 def _resident() -> int:

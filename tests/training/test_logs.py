@@ -168,7 +168,7 @@ def test_what_the_compiler_says():
     found = describe_compiled(compiled)
     assert found["flops"] == pytest.approx(2 * 128**3, rel=0.05)
     assert found["argument_mib"] == 128 * 128 * 4 / 2**20
-    assert found["peak_mib"] >= found["argument_mib"]
+    assert found["peak_mib"] >= found["argument_mib"] + found["temporary_mib"] > 0
     assert found["bytes_accessed"] >= 128 * 128 * 4
     assert json.loads(json.dumps(found)) == found
 
