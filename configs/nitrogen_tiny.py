@@ -11,8 +11,8 @@ are short, and why the first action of a chunk is told apart from all of them.
 
 Measured, 2026-11-21, in 5 min 10 s on two cores of an AMD EPYC (a pad that never looks has F1 0
 and R2 0), over all actions of the chunks and, in brackets, their first ones. On clips it was
-trained on: button F1 0.951 (0.985), R2 of the left stick 0.914 (0.935), of the right one 0.971 (0.990). On
-clips it has never seen: F1 0.952 (0.976), left 0.593 (0.620), right 0.926 (0.983).
+trained on: button F1 0.951 (0.985), R2 of the left stick 0.914 (0.935), of the right one 0.971
+(0.990). On clips it has never seen: F1 0.952 (0.976), left 0.593 (0.620), right 0.926 (0.983).
 
 The left stick takes longest: it depends on where two small shapes are to each other, and 14 videos
 show too few of their positions for other clips. Expected: more updates and more videos help it.
