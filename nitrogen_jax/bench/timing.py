@@ -38,6 +38,13 @@ def matmul_tflops(dtype: str) -> float:
     return 2 * size**3 / best / 1e12
 
 
+def matmul_flops(dtype: str) -> float:
+    """FLOP/s of all devices together, if all multiply as fast as the default one."""
+    # NOTE: the devices of a process on a CPU are the same cores.
+    count = jax.process_count() if jax.default_backend() == "cpu" else jax.device_count()
+    return matmul_tflops(dtype) * 1e12 * count
+
+
 def compiled_flops(lowered_step: Any, compiled: Any, steps: int) -> float | None:
     """FLOPs of a sampler as the compiler counts them.
 

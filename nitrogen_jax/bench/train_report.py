@@ -41,8 +41,6 @@ def about(config: TrainConfig) -> dict[str, Any]:
     on_cpu = jax.default_backend() == "cpu"
     chip = chip_of(kind) if dtype == "bfloat16" else None  # data sheets are quoted for that
     count = jax.device_count()
-    # Devices of a CPU are the same cores.
-    matmul = timing.matmul_tflops(dtype) * 1e12 * (1 if on_cpu else count)
     return {
         "jax": jax.__version__,
         "device": kind,
@@ -52,7 +50,7 @@ def about(config: TrainConfig) -> dict[str, Any]:
         "accumulate": config.accumulate,
         "remat": getattr(task, "remat", None),
         "draws_per_frame": getattr(task, "draws_per_frame", None),
-        "matmul_flops": matmul,
+        "matmul_flops": timing.matmul_flops(dtype),
         "chip": None if chip is None else chip.name,
         "chip_flops": None if chip is None else chip.flops * count,
     }

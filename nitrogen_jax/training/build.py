@@ -54,11 +54,27 @@ class Built:
         return self.step.lower(self.state, self.batch, self.stop)
 
     @functools.cached_property
-    def export(self) -> Callable[[Any], Any]:
-        """Parameters -> those for inference, by one program for all saves of a run."""
+    def exported(self) -> Any:
+        """The parameters for inference, as shapes that say how each array lies on the mesh."""
         full = combine(self.state.ema, self.state.frozen)
         shapes = jax.eval_shape(self.task.export, full)
         placed = sharding.shardings(self.mesh, shapes, self.config.shard)
+        return jax.tree.map(
+            lambda leaf, to: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=to),
+            shapes,
+            placed,
+        )
+
+    @functools.cached_property
+    def exports_all(self) -> bool:
+        """Whether the parameters for inference have the names of those that are trained."""
+        full = combine(self.state.ema, self.state.frozen)
+        return flatten(self.exported).keys() == flatten(full).keys()
+
+    @functools.cached_property
+    def export(self) -> Callable[[Any], Any]:
+        """Parameters -> those for inference, by one program for all saves of a run."""
+        placed = jax.tree.map(lambda leaf: leaf.sharding, self.exported)
         return jax.jit(self.task.export, out_shardings=placed)
 
     @property

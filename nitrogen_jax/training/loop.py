@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -274,7 +273,7 @@ def _read(run: _Run, source: Source, pending: tuple[int, Any, Any] | None) -> si
     run.skipped = skipped
     if step % config.log_every == 0 or step in (1, config.steps):
         run.log.train(step, found)
-        run.metrics["train"] = {name: _plain(value) for name, value in found.items()}
+        run.metrics["train"] = jsonl.plain(found)
     return asked
 
 
@@ -340,12 +339,5 @@ def _origin(source: Source, batch: Mapping[str, np.ndarray]) -> str:
 def _meter(built: Built) -> Meter:
     """Measures against the rate at which the devices multiply, which is measured too."""
     dtype = getattr(getattr(built.config.task, "compute", None), "dtype", "float32")
-    rate = timing.matmul_tflops(dtype) * 1e12
-    # Devices of a CPU are the same cores.
-    count = jax.process_count() if jax.default_backend() == "cpu" else built.mesh.size
     batch = built.config.batch
-    return Meter(batch, built.flops / batch, rate * count)
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return Meter(batch, built.flops / batch, timing.matmul_flops(dtype))

@@ -12,9 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
-from nitrogen_jax.training import sharding
 from nitrogen_jax.training.build import Built
 from nitrogen_jax.training.state import TrainState
 from nitrogen_jax.training.trees import combine, flatten, unflatten
@@ -25,40 +22,18 @@ Items = dict[str, Any]
 def items(built: Built, state: TrainState) -> Items:
     """The arrays to save."""
     full = combine(state.ema, state.frozen)
-    own = {"step": state.step, "skipped": state.skipped, "params": state.params, "opt": state.opt}
-    if _keeps_all(built):
-        return {"params": full, "state": own}
-    return {
-        "params": exported(built, state),
-        "state": {**own, "ema": state.ema, "frozen": state.frozen},
-    }
-
-
-def exported(built: Built, state: TrainState) -> Any:
-    """The parameters for inference."""
-    full = combine(state.ema, state.frozen)
-    return full if _keeps_all(built) else built.export(full)
+    return _items(built, state, full if built.exports_all else built.export(full))
 
 
 def like(built: Built) -> Items:
     """What `items` would be, as shapes that say how each array is to lie on the mesh."""
-    state = built.state
-    full = combine(state.ema, state.frozen)
-    if _keeps_all(built):
-        return items(built, state)
-    shapes = jax.eval_shape(built.task.export, full)
-    placed = sharding.shardings(built.mesh, shapes, built.config.shard)
-    out = jax.tree.map(
-        lambda leaf, to: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=to), shapes, placed
-    )
-    own = {"step": state.step, "skipped": state.skipped, "params": state.params, "opt": state.opt}
-    return {"params": out, "state": {**own, "ema": state.ema, "frozen": state.frozen}}
+    return _items(built, built.state, built.exported)
 
 
 def state_of(built: Built, found: Mapping[str, Any]) -> TrainState:
     """The state that `items` were made of."""
     own = found["state"]
-    if _keeps_all(built):
+    if built.exports_all:
         flat = flatten(found["params"])
         ema = unflatten({path: flat[path] for path in flatten(built.state.ema)})
         frozen = unflatten({path: flat[path] for path in flatten(built.state.frozen)})
@@ -67,7 +42,8 @@ def state_of(built: Built, found: Mapping[str, Any]) -> TrainState:
     return TrainState(own["step"], own["skipped"], own["params"], ema, frozen, own["opt"])
 
 
-def _keeps_all(built: Built) -> bool:
-    """Whether the task exports its parameters under the same names."""
-    full = combine(built.state.ema, built.state.frozen)
-    return flatten(jax.eval_shape(built.task.export, full)).keys() == flatten(full).keys()
+def _items(built: Built, state: TrainState, exported: Any) -> Items:
+    own = {"step": state.step, "skipped": state.skipped, "params": state.params, "opt": state.opt}
+    if not built.exports_all:
+        own |= {"ema": state.ema, "frozen": state.frozen}
+    return {"params": exported, "state": own}
