@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser, parts: Mapping[str, str]) -> 
 
 def run(verb: str, args: argparse.Namespace) -> int:
     """Runs the chosen part: module `commands.VERB_PART`."""
-    parser, module = module_parser(f"{verb}_{args.what}", f"nitrogen {verb} {args.what}")
+    parser, module = module_parser(
+        f"{verb}_{args.what}".replace("-", "_"), f"nitrogen {verb} {args.what}"
+    )
     return module.run(parse(parser, module, args.rest))
 
 

@@ -1,0 +1,1 @@
+"""From gameplay videos with a controller overlay to labels: skins, locate, parse, refine, run."""

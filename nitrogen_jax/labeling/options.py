@@ -1,0 +1,29 @@
+"""How videos are labelled: everything that decides the result, as one frozen dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """Everything that decides the labels of a video.
+
+    Attributes:
+        box: (x, y, width, height) in pixels where the overlay is known to lie; None: it is looked
+            for everywhere.
+        samples: frames of a video in which the overlay is looked for.
+        recheck_seconds: how often it is looked at whether the overlay is still there.
+        keep_confidence: frames with less are not valid.
+        remap: button -> button of the game's usual binding, for `actions_processed`.
+        readers: "fit", "net", "both" or "auto" (the net where the fit cannot read).
+        threads: that decode.
+    """
+
+    box: tuple[float, float, float, float] | None = None
+    samples: int = 25
+    recheck_seconds: float = 60.0
+    keep_confidence: float = 0.5
+    remap: tuple[tuple[str, str], ...] = ()
+    readers: str = "auto"
+    threads: int = 1

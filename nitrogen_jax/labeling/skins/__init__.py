@@ -1,0 +1,1 @@
+"""What controller overlays look like: one neutral form, importers, drawing, a library of many."""
