@@ -47,10 +47,17 @@ class Region(NamedTuple):
 
 
 def overlay_region(skin: Skin, at: Placement, margin: float = 0.0) -> Region:
-    """The pixels that an overlay may touch, sticks beyond its picture included."""
-    extents = [element.extent for element in skin.elements] + [(0, 0, *skin.size)]
-    lefts, tops, rights, bottoms = zip(*extents, strict=True)
-    return around((min(lefts), min(tops), max(rights), max(bottoms)), at, margin)
+    """The pixels that an overlay may touch, sticks beyond its picture included.
+
+    What lies further out than half the picture's size is left out: it is a mistake of the skin.
+    """
+    (width, height), extents = skin.size, [element.extent for element in skin.elements]
+    lefts, tops, rights, bottoms = zip(*extents, (0, 0, width, height), strict=True)
+    extent = (
+        *(max(min(lefts), -width / 2), max(min(tops), -height / 2)),
+        *(min(max(rights), 1.5 * width), min(max(bottoms), 1.5 * height)),
+    )
+    return around(extent, at, margin)
 
 
 def around(extent: tuple[float, float, float, float], at: Placement, margin: float) -> Region:

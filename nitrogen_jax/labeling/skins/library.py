@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.labeling.skins import input_overlay, skin_file
+from nitrogen_jax.labeling.skins.fields import read_object
 from nitrogen_jax.labeling.skins.skin import Skin
 
 MOST_DEPTH = 6  # folders below the ones that are given
@@ -74,7 +75,8 @@ def _layouts(folder: Path) -> list[Path]:
     while queue:
         here, depth = queue.pop(0)
         try:
-            children = sorted(here.iterdir())
+            # NOTE: names with a dot are leftovers, of macOS or of writing that was stopped.
+            children = sorted(child for child in here.iterdir() if child.name[0] != ".")
         except OSError:
             continue
         seen += len(children)
@@ -84,9 +86,23 @@ def _layouts(folder: Path) -> list[Path]:
         for child in children:
             if child.is_dir() and not child.is_symlink() and depth < MOST_DEPTH:
                 queue.append((child, depth + 1))
-            elif child.suffix.lower() == ".json" and (images or input_overlay.is_layout(child)):
+            elif child.suffix.lower() == ".json" and _may_be_skin(child, images):
                 found.append(child)
     return found
+
+
+def _may_be_skin(path: Path, images: bool) -> bool:
+    """Whether a JSON file is a skin, or is broken and lies beside pictures.
+
+    JSON of other kinds lies beside pictures too, and is no fault.
+    """
+    if path.name == skin_file.NAME:
+        return True
+    try:
+        content = read_object(path)
+    except NitrogenError:
+        return images
+    return "overlay_width" in content or "overlay_height" in content
 
 
 def _distinct(skins: list[Skin]) -> list[Skin]:

@@ -7,6 +7,7 @@ as PNG has it. Skins that were baked from web pages are kept in it.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.files import atomic_path
+from nitrogen_jax.labeling.skins import atlas as atlases
+from nitrogen_jax.labeling.skins.fields import read_object
 from nitrogen_jax.labeling.skins.skin import SPRITES, Element, Skin
 
 NAME, ATLAS = "skin.json", "atlas.png"
@@ -22,6 +25,9 @@ FORMAT = "nitrogen-skin"
 VERSION = 1
 GAP = 1  # transparent pixels between sprites
 WIDE = 2048  # pixels of an atlas's side, unless a sprite is wider
+MOST_ELEMENTS = 500
+MOST_REACH = 4  # an element further away than this many sizes of the picture is a mistake
+_DIRECTIONS = ("up", "down", "left", "right")
 
 
 def write(skin: Skin, folder: Path) -> Path:
@@ -53,35 +59,35 @@ def write(skin: Skin, folder: Path) -> Path:
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         (temporary / NAME).write_text(json.dumps(content, indent=1) + "\n")
-        if not cv2.imwrite(str(temporary / ATLAS), _straight(atlas)):
+        if not cv2.imwrite(str(temporary / ATLAS), atlases.straight(atlas)):
             raise NitrogenError(f"cannot write {folder / ATLAS}")
     return folder
 
 
 def read(path: Path) -> Skin:
     """A skin from its skin.json."""
-    from nitrogen_jax.labeling.skins import input_overlay
-
     path = Path(path)
-    content = input_overlay._layout(path)
+    content = read_object(path)
     if content.get("format") != FORMAT or content.get("version") != VERSION:
         raise NitrogenError(f"{path} is not a {FORMAT} of version {VERSION}")
-    atlas = input_overlay._atlas(path.with_name(ATLAS))
+    atlas = atlases.read(path.with_name(ATLAS))
     if atlas is None:
         raise NitrogenError(f"{path.with_name(ATLAS)} cannot be read as a PNG")
     try:
-        elements = tuple(_element(one, atlas) for one in content["elements"])
-        name, size = str(content["name"]), tuple(int(n) for n in content["size"])
+        width, height = size = tuple(int(n) for n in content["size"])
+        if len(content["elements"]) > MOST_ELEMENTS:
+            raise NitrogenError(f"more than {MOST_ELEMENTS} elements")
+        elements = tuple(_element(one, atlas, max(width, height)) for one in content["elements"])
+        # A name becomes the name of files.
+        name = re.sub(r"[^\w.+~#() -]", "_", str(content["name"])).lstrip(".")[:100] or "skin"
         return Skin(name, size, elements, str(content.get("controller", "unknown")))
     except NitrogenError as error:
         raise NitrogenError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise NitrogenError(f"{path} is no skin: {type(error).__name__} {error}") from None
 
 
-def _element(one: dict[str, Any], atlas: np.ndarray) -> Element:
-    from nitrogen_jax.labeling.skins import input_overlay
-
+def _element(one: dict[str, Any], atlas: np.ndarray, side: int) -> Element:
     kind = one["kind"]
     if kind not in SPRITES:
         raise NitrogenError(f"element {one['name']!r:.40}: kind {kind!r:.40} is not known")
@@ -89,10 +95,13 @@ def _element(one: dict[str, Any], atlas: np.ndarray) -> Element:
     for x, y, w, h in one["sprites"]:
         if not (0 <= x < x + w <= atlas.shape[1] and 0 <= y < y + h <= atlas.shape[0]):
             raise NitrogenError(f"element {one['name']!r:.40}: a sprite leaves the atlas")
-        sprites.append(input_overlay._cut(atlas, x, y, w, h))
+        sprites.append(atlases.cut(atlas, x, y, w, h))
     position, travel = (tuple(float(v) for v in one[name]) for name in ("position", "travel"))
-    if len(position) != 2 or len(travel) != 2 or not np.isfinite([*position, *travel]).all():
-        raise NitrogenError(f"element {one['name']!r:.40}: position and travel are no [x, y]")
+    far = [abs(value) for value in (*position, *travel)]
+    if len(position) != 2 or len(travel) != 2 or not all(v <= MOST_REACH * side for v in far):
+        raise NitrogenError(
+            f"element {one['name']!r:.40}: position and travel are no [x, y] near the picture"
+        )
     if one["side"] not in ("left", "right", None) or one["direction"] not in _DIRECTIONS:
         raise NitrogenError(f"element {one['name']!r:.40}: side or direction is not known")
     return Element(
@@ -106,9 +115,6 @@ def _element(one: dict[str, Any], atlas: np.ndarray) -> Element:
         bool(one["bar"]),
         one["direction"],
     )
-
-
-_DIRECTIONS = ("up", "down", "left", "right")
 
 
 def _pack(sprites: list[np.ndarray]) -> tuple[list[list[int]], np.ndarray]:
@@ -127,11 +133,3 @@ def _pack(sprites: list[np.ndarray]) -> tuple[list[list[int]], np.ndarray]:
     for sprite, (x, y, width, height) in zip(sprites, rectangles, strict=True):
         atlas[y : y + height, x : x + width] = sprite
     return rectangles, atlas
-
-
-def _straight(atlas: np.ndarray) -> np.ndarray:
-    """Premultiplied RGBA as BGRA with straight alpha, which OpenCV writes."""
-    alpha = atlas[..., 3:].astype(np.float32)
-    colours = atlas[..., :3] * (255 / np.maximum(alpha, 1))
-    straight = np.concatenate([np.rint(colours).clip(0, 255), alpha], axis=-1).astype(np.uint8)
-    return cv2.cvtColor(straight, cv2.COLOR_RGBA2BGRA)
