@@ -11,9 +11,10 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -265,6 +266,7 @@ def write_chunk(
     shard: str = "SHARD_0000",
     processed: np.ndarray | None = None,
     confidence: np.ndarray | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes one chunk below root/actions, whole or not at all; its folder.
 
@@ -272,6 +274,7 @@ def write_chunk(
         actions: (chunk_size, 25) as they were seen, for actions_raw.
         processed: (chunk_size, 25) for actions_processed, which is left out without.
         confidence: (chunk_size,) for both.
+        more: fields of metadata.json that are not of the format; readers pass them over.
     """
     tables: dict[Kind, np.ndarray] = {"raw": actions}
     if processed is not None:
@@ -283,9 +286,8 @@ def write_chunk(
                 f"({meta.chunk_size}, {gamepad.ACTION_DIM})"
             )
     try:
-        text = json.dumps(
-            labels.metadata_to_json(meta), indent=1, ensure_ascii=False, allow_nan=False
-        ).encode()
+        content = {**(more or {}), **labels.metadata_to_json(meta)}
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise NitrogenError(f"metadata of chunk {meta.chunk_id}: {error}") from None
     name = label_fields.check_name(chunk_folder(meta), "the chunk's folder")
