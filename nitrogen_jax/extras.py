@@ -22,6 +22,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     "cuda13": {"jax_cuda13_plugin": "jax-cuda13-plugin"},
     "tpu": {"libtpu": "libtpu"},
     "label": {"pyarrow": "pyarrow", "av": "av", "matplotlib": "matplotlib"},
+    "cluster": {"ray": "ray"},
     "window": {"pygame": "pygame-ce"},
     "parity": {"torch": "torch", "transformers": "transformers"},
     "dev": {
@@ -34,7 +35,7 @@ EXTRAS: dict[str, dict[str, str]] = {
 }
 
 # Extras that must come on top of another one.
-BESIDE = {"cuda": "jax", "cuda13": "jax", "tpu": "jax"}
+BESIDE = {"cuda": "jax", "cuda13": "jax", "tpu": "jax", "cluster": "label"}
 
 
 def missing_extra(module: str) -> str | None:
