@@ -23,6 +23,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     "tpu": {"libtpu": "libtpu"},
     "label": {"pyarrow": "pyarrow", "av": "av", "matplotlib": "matplotlib"},
     "cluster": {"ray": "ray"},
+    "bake": {"websocket": "websocket-client"},
     "window": {"pygame": "pygame-ce"},
     "parity": {"torch": "torch", "transformers": "transformers"},
     "dev": {
