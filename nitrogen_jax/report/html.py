@@ -1,4 +1,4 @@
-"""Self-contained pages: no scripts, no links to anywhere, legible in light and in dark.
+"""Self-contained pages: nothing comes from elsewhere, legible in light and in dark.
 
 Text is escaped unless it is `Html` already, which only the functions here make.
 """
@@ -6,6 +6,7 @@ Text is escaped unless it is `Html` already, which only the functions here make.
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -50,13 +51,24 @@ class Section(NamedTuple):
     body: Sequence[str]
 
 
-def page(title: str, sections: Iterable[Section | tuple[str, Sequence[str]]]) -> str:
+def page(
+    title: str,
+    sections: Iterable[Section | tuple[str, Sequence[str]]],
+    style: str = "",
+    script: str = "",
+) -> str:
     """A whole page as text.
 
     Args:
         sections: (heading, parts) of each; parts that are not `Html` become paragraphs. A section
             without a heading stands right below the title.
+        style: more CSS, our own.
+        script: our own JavaScript, the only one that the page may run; "": none at all.
     """
+    policy, last = POLICY, ""
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy, last = f"{POLICY}; script-src 'sha256-{digest}'", f"<script>{script}</script>\n"
     body = []
     for heading, parts in sections:
         inner = "\n".join(part if isinstance(part, Html) else paragraph(part) for part in parts)
@@ -64,10 +76,10 @@ def page(title: str, sections: Iterable[Section | tuple[str, Sequence[str]]]) ->
         body.append(f"<section>\n{top}{inner}\n</section>")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n"
-        f"<body>\n<h1>{escape(title)}</h1>\n" + "\n".join(body) + "\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE}{style}</style>\n</head>\n"
+        f"<body>\n<h1>{escape(title)}</h1>\n" + "\n".join(body) + f"\n{last}</body>\n</html>\n"
     )
 
 
