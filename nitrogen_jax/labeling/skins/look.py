@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 
 from nitrogen_jax.labeling.skins.ink import BLACK, WHITE, Ink
 
-Style = Literal["filled", "line", "flat"]
 EFFECTS = ("colour", "lighten", "glow", "fill", "shrink", "ring")
 CLICKS = ("colour", "ring", "shrink", "fill", "glow")
 SHAPES = ("disc", "rounded", "square", "hexagon", "octagon")
@@ -63,7 +61,7 @@ class Look:
         line: width of lines, in 1/100 of the picture's width.
     """
 
-    style: Style
+    style: str
     outline: str
     shape: str
     effect: str
@@ -87,7 +85,7 @@ class Look:
 def look(seed: int) -> Look:
     """The look of a seed, the same one every time."""
     rng = np.random.default_rng([seed, 1])
-    style: Style = str(rng.choice(["filled", "line", "flat"], p=[0.5, 0.27, 0.23]))  # type: ignore[assignment]
+    style = str(rng.choice(["filled", "line", "flat"], p=[0.5, 0.27, 0.23]))
     body = _body(rng)
     if rng.random() < 0.3:
         body = body.faded(float(rng.uniform(0.35, 0.9)))
