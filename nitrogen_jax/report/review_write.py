@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def _page(reviewed: Reviewed, clip: Clip | str) -> Page:
 def _file(chunk_id: str, taken: set[str]) -> str:
     """A name that every file system and address takes, and that no other page has."""
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", chunk_id).lstrip(".")[:200] or "chunk"
-    names = (f"{stem}{suffix}.html" for suffix in ("", *(f"-{n}" for n in range(2, 1 << 20))))
-    name = next(one for one in names if one not in taken)
+    more = (f"{stem}-{number}.html" for number in itertools.count(2))
+    name = next(one for one in itertools.chain([f"{stem}.html"], more) if one not in taken)
     taken.add(name)
     return name

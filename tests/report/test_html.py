@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -145,3 +146,16 @@ def test_light_and_dark():
 def test_rows_of_another_length():
     with pytest.raises(ValueError, match="zip"):
         html.table("", ("a", "b"), [("only one",)])
+
+
+def test_a_script_is_the_only_one_that_may_run():
+    script = "document.title = '<&>';"
+    text = html.page("t", [("", ["a"])], style="p { color: red; }\n", script=script)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = Tree(text).of("meta")[1]["content"]
+    assert policy == f"{html.POLICY}; script-src 'sha256-{digest}'"
+    assert f"<script>{script}</script>" in text
+    assert "p { color: red; }\n</style>" in text
+    without = html.page("t", [("", ["a"])])
+    assert "script" not in without
+    assert Tree(without).of("meta")[1]["content"] == html.POLICY
