@@ -29,7 +29,8 @@ def label(path, library, options, advance=lambda frames: None) -> VideoLabels:
     """Labels by the words in a video's name.
 
     A word of CAUSES fails with it; "dies" kills the process, "boom" raises something unexpected,
-    "slow" takes as many seconds as STANDIN_SECONDS says, "waits" until the file beside it is gone.
+    "slow" takes as many seconds as STANDIN_SECONDS says, "waits" until the file
+    .hold beside it is gone, and says in .at which process has started it.
     """
     for cause in CAUSES:
         if cause in path.stem:
@@ -50,6 +51,9 @@ def label(path, library, options, advance=lambda frames: None) -> VideoLabels:
         raise VideoFailure("damaged" if times else "not_a_video", error.reason) from None
     if "slow" in path.stem:
         time.sleep(float(os.environ.get("STANDIN_SECONDS", "1")))
+    if "waits" in path.stem:
+        with path.with_suffix(".at").open("a") as file:
+            file.write(f"{os.getppid()}\n")
     while "waits" in path.stem and path.with_suffix(".hold").exists():
         time.sleep(0.02)
     return made_up(path.stem, np.array(times), size)
@@ -97,11 +101,16 @@ def made_up(name: str, times: np.ndarray, size=(90, 160), segments=None, valid=N
     )
 
 
+def module() -> types.ModuleType:
+    """In place of `nitrogen_jax.labeling.label_video`."""
+    made = types.ModuleType("nitrogen_jax.labeling.label_video")
+    made.label_video = label
+    return made
+
+
 def install() -> None:
     """Lets `nitrogen label run` of this process label with `label`."""
-    module = types.ModuleType("nitrogen_jax.labeling.label_video")
-    module.label_video = label
-    sys.modules[module.__name__] = module
+    sys.modules["nitrogen_jax.labeling.label_video"] = module()
 
 
 def command(*arguments: str) -> list[str]:
