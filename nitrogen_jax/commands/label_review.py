@@ -12,7 +12,7 @@ EXAMPLES = """\
   nitrogen label review labels/ --videos videos/ --out review/
   nitrogen label review labels/ --videos videos/ --video abc --chunk 3 --out chunk.html
   nitrogen label apply labels/ abc_chunk_0003.corrections.json
-A page is one file, needs no network, and holds the pictures of one chunk: 10 to 30 MB for 20 s of
+A page is one file, needs no network, and holds the pictures of one chunk: 20 to 60 MB for 20 s of
 60 Hz. With --out FOLDER there is one page for each chunk, and index.html.
 Exit code 0: all pages are written; 1: some chunks could not be shown; 2: none could."""
 
