@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -28,6 +29,7 @@ from nitrogen_jax.labeling.work import Job, Labeller, Outcome
 
 MOST_NODES = 5  # machines that may go away under one video before it counts as failed
 MOST_CRASHES = 2  # of its worker; a machine that is shut down kills its workers first
+PATIENCE = 10.0  # seconds for a machine to answer
 LEAST_AHEAD = 64  # tasks that are submitted at least: waiting ones make a cluster grow
 
 
@@ -102,19 +104,40 @@ def connect(address: str, workers: int | None):
     ray = load()
     if ray.is_initialized():
         raise NitrogenError("this process is connected to a Ray cluster already")
+    _check(address)
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     try:
         if address == "local":
+            # A cluster of this process alone: nobody else can know its token, which Ray would
+            # otherwise write into the home folder, for all clusters that are started later.
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
         else:
             ray.init(address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise NitrogenError(
-            f"there is no Ray cluster at {address!r:.100} ({reason:.200}): start one with "
-            "`ray start --head`, or give --cluster local"
+            f"no Ray cluster at {address!r:.100} can be used ({reason:.200}): start one with "
+            "ray start --head, or set RAY_AUTH_MODE=token where it wants the token of ~/.ray"
         ) from None
     return ray
+
+
+def _check(address: str) -> None:
+    """Refuses an address where nobody answers: Ray would try for more than a minute."""
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise NitrogenError(
+            f"--cluster is {address!r:.100}, where host:port of a cluster's head, auto or local is "
+            "needed"
+        )
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NitrogenError(f"there is no Ray cluster at {address!r:.100}: {reason}") from None
 
 
 def _ahead(ray, workers: int | None) -> int:

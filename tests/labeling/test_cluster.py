@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -158,11 +159,21 @@ def test_what_is_wrong_with_a_machine_blames_no_video(machines, videos, tmp_path
     assert lines(tmp_path / "tree") == []
 
 
-def test_no_cluster_is_one_sentence(videos, tmp_path, monkeypatch):
-    monkeypatch.setenv("RAY_gcs_rpc_server_connect_timeout_s", "1")
-    monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "1")
-    with pytest.raises(NitrogenError, match="there is no Ray cluster at 'nonsense:x'"):
-        label([videos / "a.mp4"], tmp_path / "tree", by_ray("nonsense:x"))
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("nonsense", "--cluster is 'nonsense', where host:port"),
+        ("ray://127.0.0.1", "--cluster is 'ray://127.0.0.1', where host:port"),
+        ("127.0.0.1:{free}", "there is no Ray cluster at '127.0.0.1:{free}': Connection refused"),
+    ],
+)
+def test_no_cluster_is_one_sentence(videos, tmp_path, address, complaint):
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        free = one.getsockname()[1]
+    with pytest.raises(NitrogenError) as caught:
+        label([videos / "a.mp4"], tmp_path / "tree", by_ray(address.format(free=free)))
+    assert str(caught.value).startswith(complaint.format(free=free))
 
 
 def wait_for(condition, seconds: float = 120) -> None:
