@@ -1,0 +1,96 @@
+"""Readings of all elements as states of the pad, and how sure they are.
+
+Likelihoods are of independent noise; real errors go together, and some frames have more of them (a
+cut, an explosion behind a thin skin). What a frame leaves unexplained, beyond what is usual for its
+element, therefore divides all log-likelihoods of that frame; a state other than rest must beat rest
+by SURE of what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nitrogen_jax.gamepad import BUTTON_INDEX
+from nitrogen_jax.labeling.fit.model import ElementModel
+from nitrogen_jax.labeling.fit.read import Reading
+from nitrogen_jax.labeling.skins.skin import States
+
+SURE = 10.0  # log-likelihood by which a state must beat rest
+NEAR = 0.3  # a stick less far from rest may be at rest
+STILL = 0.12  # a stick that is less far from rest than this, and than its scatter, is at rest
+ODD = 12.0  # times the usual energy, from which on a frame is hardly to be trusted
+
+
+class Settled(NamedTuple):
+    """States, (N,) confidence of each frame and (N, elements) of each element, all 0..1."""
+
+    states: States
+    confidence: np.ndarray
+    each: np.ndarray
+
+
+def settle(models: Sequence[ElementModel], readings: Sequence[Reading]) -> Settled:
+    """The states that readings of all elements of a block mean."""
+    number = len(readings[0].gap)
+    states, each = States.idle(number), np.ones((number, len(models)), np.float32)
+    for at, (model, reading) in enumerate(zip(models, readings, strict=True)):
+        usual = max(float(np.median(reading.energy)), 1e-3)
+        odd = np.maximum(reading.energy / usual, 1.0)
+        gap = reading.gap / odd
+        rests = gap < SURE
+        element = model.element
+        if element.kind == "stick":
+            stick = states.left if element.side == "left" else states.right
+            stick[:] = centred(reading.value[:, :2], rests)
+            if element.button is not None:
+                states.buttons[:, BUTTON_INDEX[element.button]] = reading.press[:, 0] / odd > SURE
+        else:
+            pressed = (reading.press > 0) & ~rests[:, None]
+            for column, button in enumerate(element.buttons):
+                states.buttons[:, BUTTON_INDEX[button]] |= pressed[:, column]
+            if element.kind == "trigger":
+                value = np.where(rests, 0, reading.value[:, 0])
+                states.triggers[:, 0 if element.side == "left" else 1] = value
+        each[:, at] = _confidence(gap, odd, element.kind == "stick")
+    return Settled(states, each.min(1), each)
+
+
+def centred(position: np.ndarray, rests: np.ndarray) -> np.ndarray:
+    """Stick positions (N, 2) around the place where the stick rests most, in [-1, 1].
+
+    Args:
+        rests: (N,) where nothing speaks against rest.
+    """
+    far = np.hypot(*position.T)
+    near = position[far < NEAR]
+    centre, scatter = np.zeros(2), 0.0
+    if len(near) > max(20, 0.02 * len(position)):
+        centre = _mode(near)
+        close = near[np.hypot(*(near - centre).T) < 0.15]
+        if len(close) > 10:
+            centre = np.median(close, 0)
+            scatter = 1.4826 * float(np.median(np.hypot(*(close - centre).T)))
+    # NOTE: what is all over the place has no centre to be moved to.
+    if np.hypot(*centre) > 0.2:
+        centre = np.zeros(2)
+    moved = position - centre
+    still = np.hypot(*moved.T) < min(max(2.5 * scatter, 0.03), STILL)
+    moved[rests | still] = 0
+    return np.clip(moved, -1, 1)
+
+
+def _mode(points: np.ndarray) -> np.ndarray:
+    """The fullest cell of points (N, 2)."""
+    cells = np.round(points / 0.06).astype(int)
+    unique, counts = np.unique(cells, axis=0, return_counts=True)
+    return unique[counts.argmax()] * 0.06
+
+
+def _confidence(gap: np.ndarray, odd: np.ndarray, stick: bool) -> np.ndarray:
+    """(N,) 0..1: low where a state is about as likely as rest, and where much is unexplained."""
+    clear = np.abs(np.log(np.maximum(gap, 1e-3) / SURE)) / np.log(4)
+    clear = 1.0 if stick else 0.6 + 0.4 * np.minimum(clear, 1)
+    return clear / (1 + (odd / ODD) ** 2)
