@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if not out.absolute().parent.is_dir():
         raise NitrogenError(f"cannot write {out}: the folder {out.parent} does not exist")
+    if out.exists() and not out.is_dir():
+        raise NitrogenError(f"cannot write {out}: it is a file, where a folder is needed")
     if out.exists() and not (out / skin_file.NAME).is_file() and any(out.iterdir()):
         raise NitrogenError(f"cannot write {out}: it holds other files, and would be replaced")
     skin = bake(Path(args.page), args.style, args.scale, args.scripts, args.browser)

@@ -41,7 +41,6 @@ class _Session:
     """
 
     page: Page
-    scale: float
     rules: list[web.Rule]
     box: tuple[int, int, int, int] | None = None
     notes: list[str] = field(default_factory=list)
@@ -77,13 +76,13 @@ def bake(
         raise NitrogenError(f"the scale is {scale:g}, where 0.25 to 8 is possible")
     source = web.open_source(path, style)
     with browse(source.folder, source.html, scripts, browser) as page:
-        page.open(*WINDOW, scale)
+        page.open(*WINDOW)
         styles = json.dumps(f"{web.BARE}\n{web.STILL}")
         script = SCRIPT.replace("STYLES", styles).replace("PIXELS", str(STICK_PIXELS))
         page.evaluate(script)
         page.evaluate(f"nitrogen.vectors({json.dumps(_vectors(source))})")
         rules, notes = web.rules(source, page.evaluate("nitrogen.keywords()"))
-        session = _Session(page, scale, rules, notes=notes)
+        session = _Session(page, rules, notes=notes)
         given = json.dumps([vars(rule) for rule in rules])
         parts = page.evaluate(f"nitrogen.collect({given})")
         if not any(part["rules"] for part in parts):
@@ -91,7 +90,8 @@ def bake(
                 f"{path}: none of its elements shows a button or a stick, where classes of "
                 "GamepadViewer, ojd- attributes or data-button attributes are needed"
             )
-        session.box = _bounds(session, path)
+        session.box = _bounds(session, parts, path)
+        page.resize(*WINDOW, scale)
         elements = _elements(session, parts)
         if not any(element.moves for element in elements):
             raise NitrogenError(f"{path}: nothing in its picture changes with the pad's state")
@@ -104,7 +104,9 @@ def bake(
     page.missing.discard("/favicon.ico")
     if page.missing:
         named = ", ".join(sorted(page.missing)[:5])
-        session.notes.append(f"{len(page.missing)} files that it asks for are refused: {named}")
+        session.notes.append(
+            f"{len(page.missing)} of the files that it asks for are refused: {named}"
+        )
     return Skin(skin.name, skin.size, skin.elements, controller, tuple(session.notes))
 
 
@@ -117,17 +119,18 @@ def _vectors(source: web.Source) -> dict[str, str]:
     return texts
 
 
-def _bounds(session: _Session, path: Path) -> tuple[int, int, int, int]:
+def _bounds(session: _Session, parts: list[dict], path: Path) -> tuple[int, int, int, int]:
     """Where anything can be seen in any state, CSS pixels."""
     everything = {"pressed": list(BUTTONS), "triggers": [1, 1]}
-    corners = ({"left": [x, y], "right": [x, y]} for x in (-1, 1) for y in (-1, 1))
+    corners = [{"left": [x, y], "right": [x, y]} for x in (-1, 1) for y in (-1, 1)]
+    if not any(session.rules[at].kind == "stick" for part in parts for at in part["rules"]):
+        corners = []
     seen = np.zeros(1, bool)
-    for state in ({}, everything, {}, *corners):
+    for state in ({}, everything, *corners):
         seen = seen | (session.shot(**state)[..., 3] > 0)
     if not seen.any():
         raise NitrogenError(f"{path}: its page is empty in every state")
-    left, top, right, bottom = (side / session.scale for side in _bbox(seen))
-    left, top, right, bottom = int(left), int(top), int(np.ceil(right)), int(np.ceil(bottom))
+    left, top, right, bottom = _bbox(seen)
     return left, top, right - left, bottom - top
 
 

@@ -32,6 +32,7 @@ from nitrogen_jax.labeling.skins.atlas import premultiplied
 ORIGIN = "http://skin.invalid"  # a name that no network resolves
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WAIT = 30.0  # seconds for whatever the browser does
+LONG_PATH = 40  # characters of a folder for temporary files
 MOST_BYTES = 32 << 20  # of a file that a page asks for
 
 FLAGS = (
@@ -73,15 +74,14 @@ class Page:
     _loaded: bool = False
     _served: int = 0
 
-    def open(self, width: int, height: int, scale: float) -> None:
+    def open(self, width: int, height: int) -> None:
         """Loads the document into a window of a size, in CSS pixels, and waits for it."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self.session = attached["sessionId"]
-        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
         self.call("Page.enable")
         self.call("Fetch.enable", patterns=[{"urlPattern": "*"}])
-        self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.resize(width, height, 1.0)
         clear = {"r": 0, "g": 0, "b": 0, "a": 0}
         self.call("Emulation.setDefaultBackgroundColorOverride", color=clear)
         self.call("Page.navigate", url=f"{ORIGIN}/")
@@ -89,6 +89,11 @@ class Page:
         while not self._loaded:
             self._handle(self._receive(until))
         self.evaluate("document.fonts.ready.then(() => true)")
+
+    def resize(self, width: int, height: int, scale: float) -> None:
+        """Sets the window's size in CSS pixels, and the pixels of a shot per CSS pixel."""
+        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
 
     def evaluate(self, expression: str) -> Any:
         """What an expression in JavaScript gives, as JSON has it; promises are awaited."""
@@ -120,7 +125,9 @@ class Page:
         clip = {}
         if box is not None:
             clip["clip"] = dict(zip(("x", "y", "width", "height"), box, strict=True), scale=1)
-        data = self.call("Page.captureScreenshot", format="png", **clip)["data"]
+        data = self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True, **clip)[
+            "data"
+        ]
         picture = cv2.imdecode(
             np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_UNCHANGED
         )
@@ -228,8 +235,11 @@ def browse(folder: Path, html: str, scripts: bool = False, path: str | None = No
             f"no browser is found as {path or ' or '.join(NAMES)}: install Chromium, for example "
             "with 'apt-get install chromium', or name one with --browser"
         )
+    # NOTE: a socket lies in it, and a socket's path may have about 100 characters.
+    place = tempfile.gettempdir()
+    place = "/tmp" if len(place) > LONG_PATH and Path("/tmp").is_dir() else place
     with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as profile,
         _started(path, Path(profile)) as address,
     ):
         # NOTE: Chromium refuses connections that name an origin.
@@ -254,7 +264,10 @@ def _started(path: str, profile: Path) -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             stderr=output,
             start_new_session=True,
-            env={**os.environ, "HOME": str(profile), "XDG_CONFIG_HOME": str(profile)},
+            env={
+                **os.environ,
+                **dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "TMPDIR"), str(profile)),
+            },
         )
     try:
         yield _address(process, profile / "DevToolsActivePort", log)
@@ -274,6 +287,8 @@ def _address(process: subprocess.Popen, file: Path, log: Path) -> str:
         if process.poll() is not None:
             break
         time.sleep(0.05)
-    lines = log.read_text(errors="replace").strip().splitlines()
+    lines = [
+        line for line in log.read_text(errors="replace").splitlines() if "crashpad" not in line
+    ]
     said = f": {lines[-1][:200]}" if lines else ""
     raise NitrogenError(f"the browser {process.args[0]} does not start{said}")
