@@ -104,6 +104,29 @@ def test_every_bad_video_has_its_cause_and_the_run_goes_on(labelled):
     assert json.loads((tree / label_report.REPORT).read_text()) == report
 
 
+def test_the_tree_is_valid_at_every_moment(videos, tmp_path, monkeypatch):
+    """Whenever the driver or a worker has changed a file or a folder anywhere."""
+    tree, moments = tmp_path / "tree", 0
+
+    def watched(function):
+        def call(*args, **named):
+            nonlocal moments
+            done = function(*args, **named)
+            if (tree / "actions").exists():
+                moments += 1
+                assert violations(tree) == []
+            return done
+
+        return call
+
+    some = [path for path in videos if path.stem in ("one", "two", "varies", "no_overlay")]
+    with monkeypatch.context() as patch:
+        for name in ("rename", "replace", "mkdir", "fsync", "unlink", "rmdir"):
+            patch.setattr(os, name, watched(getattr(os, name)))
+        label(tree, some)
+    assert moments > 20
+
+
 def test_the_report_adds_up(labelled):
     _, report = labelled
     assert report["frames"] == 60 + 60 + 70 + 60
@@ -335,13 +358,15 @@ def test_labels_become_training_records(tmp_path, capsys):
     from nitrogen_jax.data import digits, records
 
     pytest.importorskip("array_record")
-    world = demo.make_demo(tmp_path / "demo", 2, 6.0, 30, chunk_seconds=6.0)
+    world = demo.make_demo(tmp_path / "demo", 2, 6.0, 30, chunk_seconds=6.0, variable=(1,))
     paths = sorted((tmp_path / "demo" / "videos").iterdir())
     label(tmp_path / "tree", paths, game="Demo")
     arguments = ["--labels", tmp_path / "tree", "--videos", tmp_path / "demo" / "videos"]
     arguments += ["--out", tmp_path / "records", "--workers", 1, "--mask", "none"]
     assert cli.main(["data", "build", *map(str, arguments)]) == 0
     capsys.readouterr()
+    built = json.loads((tmp_path / "records" / "build_report.json").read_text())
+    assert (built["problems"], built["warnings"]) == ([], [])
     found = [
         one
         for split in ("train", "val")
@@ -351,7 +376,7 @@ def test_labels_become_training_records(tmp_path, capsys):
     for one in found:
         assert one.game == "Demo"
         info = next(video for video in world.videos if video.video_id == one.video_id)
-        made = standin.made_up(one.video_id, np.arange(180) / 30)
+        made = standin.made_up(one.video_id, np.arange(len(info.actions)) / 30)
         first = one.start_frame
         shown = digits.read_number(one.pictures([0])[0], info.number_box)
         assert shown == first
