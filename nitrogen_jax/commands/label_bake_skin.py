@@ -23,6 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scale", type=float, default=1.0, help="pixels per CSS pixel (default: 1)"
     )
+    parser.add_argument(
+        "--stick-pixels",
+        metavar="N",
+        type=float,
+        default=25.0,
+        help="CSS pixels that GamepadViewer moves a stick, its 'stick offset' (default: 25)",
+    )
+    parser.add_argument(
+        "--meter", action="store_true", help="GamepadViewer's triggers show their value by height"
+    )
     parser.add_argument("--scripts", action="store_true", help="let the page's own scripts run")
     parser.add_argument("--browser", metavar="FILE", help="the Chromium to use")
 
@@ -40,7 +50,15 @@ def run(args: argparse.Namespace) -> int:
         raise NitrogenError(f"cannot write {out}: it is a file, where a folder is needed")
     if out.exists() and not (out / skin_file.NAME).is_file() and any(out.iterdir()):
         raise NitrogenError(f"cannot write {out}: it holds other files, and would be replaced")
-    skin = bake(Path(args.page), args.style, args.scale, args.scripts, args.browser)
+    skin = bake(
+        Path(args.page),
+        style=args.style,
+        scale=args.scale,
+        scripts=args.scripts,
+        browser=args.browser,
+        stick_pixels=args.stick_pixels,
+        meter=args.meter,
+    )
     if args.name:
         skin = skin.renamed(args.name)
     skin_file.write(skin, out)

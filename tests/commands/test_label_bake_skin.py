@@ -8,6 +8,7 @@ import pytest
 
 from nitrogen_jax import cli
 from nitrogen_jax.labeling.skins import browser, skin_file
+from nitrogen_jax.labeling.skins.skin import Skin
 
 no_browser = pytest.mark.skipif(
     importlib.util.find_spec("websocket") is None or browser.find_browser() is None,
@@ -49,9 +50,16 @@ def test_a_page_becomes_a_folder(bake_skin, page, tmp_path):
     assert skin.buttons == ("EAST", "LEFT_THUMB")
     stick = next(one for one in skin.elements if one.kind == "stick")
     assert stick.travel == pytest.approx((50, 50), abs=0.1)
-    # Again over it, and then nothing that another program wrote is replaced.
-    assert bake_skin(page, "--out", out)[0] == 0
-    assert skin_file.read(out / skin_file.NAME).name == tmp_path.name
+
+
+def test_a_skin_is_replaced_by_another(bake_skin, page, tmp_path, monkeypatch):
+    baked = Skin("one", (9, 9), (), unread=("something: is odd",))
+    monkeypatch.setattr("nitrogen_jax.labeling.skins.bake.bake", lambda *_, **__: baked)
+    for name in ("one", "two"):
+        code, said, _ = bake_skin(page, "--out", tmp_path / "baked", "--name", name)
+        assert code == 0
+        assert "something: is odd" in said
+        assert skin_file.read(tmp_path / "baked" / skin_file.NAME).name == name
 
 
 def test_other_files_are_never_replaced(bake_skin, page, tmp_path):

@@ -20,15 +20,18 @@ from nitrogen_jax.labeling.skins import web
 from nitrogen_jax.labeling.skins.browser import Page, browse, inside
 from nitrogen_jax.labeling.skins.draw import Painter, Placement, Region, cropped, over
 from nitrogen_jax.labeling.skins.input_overlay import CONTROLLERS
-from nitrogen_jax.labeling.skins.skin import Element, Skin, States
-from nitrogen_jax.labeling.skins.web_script import SCRIPT, STICK_PIXELS
+from nitrogen_jax.labeling.skins.skin import DPAD_STATES, Element, Skin, States
+from nitrogen_jax.labeling.skins.web_script import SCRIPT
 
 WINDOW = 2400, 1800  # CSS pixels
 VISIBLE = 4  # of 255: alpha from which on a pixel counts
 OFF = 40  # of 255: a pixel that differs by more is drawn wrongly
 MOST_OFF = 0.01  # share of such pixels that is not worth a word
+STICK_PIXELS = 25.0  # that GamepadViewer moves a stick, if its user does not say otherwise
 STILL = 0.5  # pixels: a stick that moves less does not move
 
+# NOTE: opposite directions of a d-pad with nine states cancel.
+_PRESSED = [name for name in BUTTONS if name not in ("DPAD_LEFT", "DPAD_DOWN")]
 IDLE: dict[str, Any] = {"pressed": [], "left": [0, 0], "right": [0, 0], "triggers": [0, 0]}
 
 
@@ -37,16 +40,18 @@ class _Session:
     """A page that is being baked.
 
     Attributes:
+        settings: of its site, parts of every state.
         box: (left, top, width, height) of the skin in the window, CSS pixels.
     """
 
     page: Page
     rules: list[web.Rule]
+    settings: dict[str, Any]
     box: tuple[int, int, int, int] | None = None
     notes: list[str] = field(default_factory=list)
 
     def set(self, **state: Any) -> None:
-        self.page.evaluate(f"nitrogen.set({json.dumps(IDLE | state)})")
+        self.page.evaluate(f"nitrogen.set({json.dumps(IDLE | self.settings | state)})")
         self.page.settle()
 
     def show(self, part: str | None) -> None:
@@ -63,6 +68,8 @@ def bake(
     scale: float = 1.0,
     scripts: bool = False,
     browser: str | None = None,
+    stick_pixels: float = STICK_PIXELS,
+    meter: bool = False,
 ) -> Skin:
     """The skin of a page, a style sheet or a folder; see `web` for the families.
 
@@ -71,6 +78,8 @@ def bake(
         scale: pixels of the sprites per CSS pixel.
         scripts: whether the page's own scripts run.
         browser: path of a Chromium; the machine's own by default.
+        stick_pixels: CSS pixels that GamepadViewer moves a stick, its setting "stick offset".
+        meter: whether its triggers show their value by height, its setting "trigger meter".
     """
     if not 0.25 <= scale <= 8:
         raise NitrogenError(f"the scale is {scale:g}, where 0.25 to 8 is possible")
@@ -78,11 +87,11 @@ def bake(
     with browse(source.folder, source.html, scripts, browser) as page:
         page.open(*WINDOW)
         styles = json.dumps(f"{web.BARE}\n{web.STILL}")
-        script = SCRIPT.replace("STYLES", styles).replace("PIXELS", str(STICK_PIXELS))
-        page.evaluate(script)
+        page.evaluate(SCRIPT.replace("STYLES", styles))
         page.evaluate(f"nitrogen.vectors({json.dumps(_vectors(source))})")
         rules, notes = web.rules(source, page.evaluate("nitrogen.keywords()"))
-        session = _Session(page, rules, notes=notes)
+        settings = {"pixels": stick_pixels, "meter": meter}
+        session = _Session(page, rules, settings, notes=notes)
         given = json.dumps([vars(rule) for rule in rules])
         parts = page.evaluate(f"nitrogen.collect({given})")
         if not any(part["rules"] for part in parts):
@@ -122,7 +131,7 @@ def _vectors(source: web.Source) -> dict[str, str]:
 def _bounds(session: _Session, parts: list[dict], path: Path) -> tuple[int, int, int, int]:
     """Where anything can be seen in any state, CSS pixels."""
     everything = {"pressed": list(BUTTONS), "triggers": [1, 1]}
-    corners = [{"left": [x, y], "right": [x, y]} for x in (-1, 1) for y in (-1, 1)]
+    corners = [{"left": [end, end], "right": [end, end]} for end in (-1, 1)]
     if not any(session.rules[at].kind == "stick" for part in parts for at in part["rules"]):
         corners = []
     seen = np.zeros(1, bool)
@@ -147,6 +156,8 @@ def _elements(session: _Session, parts: list[dict]) -> list[Element]:
         kinds = {session.rules[at].kind: session.rules[at] for at in part["rules"]}
         if "stick" in kinds:
             one = _stick(session, kinds["stick"].target)
+        elif "dpad" in kinds:
+            one = _dpad(session)
         elif "trigger" in kinds:
             one = _trigger(session, kinds["trigger"])
         elif "button" in kinds:
@@ -185,6 +196,17 @@ def _button(session: _Session, name: str) -> dict[str, Any] | None:
         side = name.split("_")[0].lower()
         return _cut("trigger", name, shots, side=side)
     return _cut("button", name, shots, button=name)
+
+
+def _dpad(session: _Session) -> dict[str, Any] | None:
+    shots = []
+    for x, y in DPAD_STATES:
+        pressed = [{-1: "DPAD_LEFT", 1: "DPAD_RIGHT"}[x]] if x else []
+        pressed += [{-1: "DPAD_UP", 1: "DPAD_DOWN"}[y]] if y else []
+        shots.append(session.shot(pressed=pressed))
+    if not any(_differ(shots[0], shot).any() for shot in shots):
+        return _cut("texture", "dpad", shots[:1])
+    return _cut("dpad", "dpad", shots)
 
 
 def _stick(session: _Session, side: str) -> dict[str, Any] | None:
@@ -270,7 +292,7 @@ def _differences(session: _Session, skin: Skin) -> list[str]:
     notes = []
     for name, state in {
         "nothing is pressed": {},
-        "everything is pressed": {"pressed": list(BUTTONS), "triggers": [1, 1]},
+        "everything is pressed": {"pressed": _PRESSED, "triggers": [1, 1]},
         "the sticks are deflected": {"left": [0.7, 0.7], "right": [-0.7, 0.7]},
     }.items():
         shown = session.shot(**state).astype(np.float32)

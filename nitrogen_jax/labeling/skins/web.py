@@ -46,6 +46,7 @@ KEYWORDS = {
     **{"R2": "RIGHT_TRIGGER", "LT": "LEFT_TRIGGER", "RT": "RIGHT_TRIGGER"},
     **{"ZL": "LEFT_TRIGGER", "ZR": "RIGHT_TRIGGER", "L3": "LEFT_THUMB", "R3": "RIGHT_THUMB"},
     **{"SELECT": "BACK", "MINUS": "BACK", "SHARE": "BACK", "START": "START", "PLUS": "START"},
+    **{"BACK": "BACK", "GUIDE": "GUIDE", "LS": "LEFT_THUMB", "RS": "RIGHT_THUMB"},
     **{"OPTION": "START", "OPTIONS": "START", "PS": "GUIDE", "XBOX": "GUIDE", "HOME": "GUIDE"},
     **{"UP": "DPAD_UP", "DOWN": "DPAD_DOWN", "LEFT": "DPAD_LEFT", "RIGHT": "DPAD_RIGHT"},
 }
@@ -67,7 +68,7 @@ DOCUMENT = """\
 <div class="sticks"><span class="stick left"></span><span class="stick right"></span></div>
 <div class="dpad"><span class="face up"></span><span class="face down"></span>
 <span class="face left"></span><span class="face right"></span></div>
-</div></div>"""
+<div class="fstick"></div></div></div>"""
 BARE = "html, body { background: transparent !important; margin: 0 }"
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important }"
 
@@ -93,13 +94,13 @@ class Rule:
     """Which elements of a document show what.
 
     Attributes:
-        kind: "button", "stick" or "trigger".
-        target: a button, or a side.
+        kind: "button", "stick", "trigger" or "dpad", which is one element with nine states.
+        target: a button, a side, or "dpad".
         how: how it is shown, a name of `states.js`.
     """
 
     selector: str
-    kind: Literal["button", "stick", "trigger"]
+    kind: Literal["button", "stick", "trigger", "dpad"]
     target: str
     how: str
 
@@ -203,7 +204,7 @@ def rules(source: Source, keywords: list[str]) -> tuple[list[Rule], list[str]]:
         for side in ("left", "right"):
             found.append(Rule(f".stick.{side}", "stick", side, "class margin"))
             found.append(Rule(f".trigger.{side}", "trigger", side, "class opacity"))
-        return found, []
+        return [*found, Rule(".fstick", "dpad", "dpad", "class")], []
     if source.family == "data":
         found = [
             Rule(f'[data-button="{at}"]:not(.trigger):not([data-axis-x])', "button", name, "data")

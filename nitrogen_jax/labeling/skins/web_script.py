@@ -7,10 +7,10 @@ It runs beside the page's own scripts, which are off: `window.nitrogen` has
   collect(rules)  finds the elements of rules; gives the parts in the order of the document: what
                   moves ("i0", "i1", ...) with its rules, and what lies between ("s0", "s1", ...)
   set(state)      shows a state: pressed (names), left, right ([x, y]), triggers ([left, right])
+                  and, of its site's settings, pixels (that a stick moves) and meter (whether a
+                  trigger shows its value by a part of its height, and not by its opacity)
   show(part)      shows one part alone, or with null all of them
 """
-
-STICK_PIXELS = 25  # that GamepadViewer moves a stick
 
 SCRIPT = """
 (() => {
@@ -83,20 +83,20 @@ SCRIPT = """
       node.dataset.value = on ? '1' : '0';
     }
   };
-  const move = (node, how, x, y) => {
+  const move = (node, how, x, y, pixels) => {
     if (how.includes('percent')) {
       node.style.left = `${50 + 50 * x}%`;
       node.style.top = `${50 + 50 * y}%`;
     } else {
-      node.style.marginLeft = `${x * PIXELS}px`;
-      node.style.marginTop = `${y * PIXELS}px`;
+      node.style.marginLeft = `${x * pixels}px`;
+      node.style.marginTop = `${y * pixels}px`;
     }
   };
-  const pull = (node, how, value) => {
+  const pull = (node, how, value, meter) => {
     const share = how.some(word => word.endsWith('inverted')) ? 1 - value : value;
     if (how.includes('opacity')) {
-      node.style.opacity = value;
-      node.style.clipPath = 'none';
+      node.style.opacity = meter ? 1 : value;
+      node.style.clipPath = meter ? `inset(${100 - 100 * value}% 0 0 0)` : 'none';
       if (how.includes('data')) press(node, ['data'], value > 0);
       if (how.includes('data')) node.dataset.value = value;
     }
@@ -108,9 +108,13 @@ SCRIPT = """
     for (const [node, own] of matched) for (const at of own) {
       const rule = rules[at], how = rule.how.split(' ');
       if (rule.kind === 'button') press(node, how, state.pressed.includes(rule.target));
-      if (rule.kind === 'trigger') pull(node, how, state.triggers[rule.target === 'left' ? 0 : 1]);
+      if (rule.kind === 'trigger')
+        pull(node, how, state.triggers[rule.target === 'left' ? 0 : 1], state.meter);
+      if (rule.kind === 'dpad')
+        for (const way of ['up', 'down', 'left', 'right'])
+          node.classList.toggle(way, state.pressed.includes(`DPAD_${way.toUpperCase()}`));
       if (rule.kind !== 'stick') continue;
-      move(node, how, ...state[rule.target]);
+      move(node, how, ...state[rule.target], state.pixels);
       const click = state.pressed.includes(`${rule.target.toUpperCase()}_THUMB`);
       press(node, how.filter(word => word !== 'active'), click);
     }

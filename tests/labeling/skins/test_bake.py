@@ -47,6 +47,9 @@ SHEET = """\
 .custom .face.up { background: linear-gradient(red 30%, transparent 30%) }
 .custom .face.right { background: linear-gradient(270deg, lime 30%, transparent 30%) }
 .custom .face.pressed { opacity: 1 }
+.custom .fstick { position: absolute; left: 140px; top: 5px; width: 16px; height: 16px;
+  background: orange }
+.custom .fstick.up { top: 1px } .custom .fstick.left { left: 136px; background: black }
 .touchpad { position: absolute; visibility: hidden; width: 20px; height: 20px; background: red }
 """
 GREEN = (
@@ -146,7 +149,8 @@ def test_a_style_sheet_becomes_elements(sheet):
     assert sheet.size[0] == 200
     assert set(sheet.buttons) == {
         *("SOUTH", "EAST", "LEFT_SHOULDER", "RIGHT_SHOULDER", "LEFT_THUMB", "RIGHT_THUMB"),
-        *("LEFT_TRIGGER", "RIGHT_TRIGGER", "DPAD_UP", "DPAD_RIGHT"),
+        *("LEFT_TRIGGER", "RIGHT_TRIGGER"),
+        *("DPAD_UP", "DPAD_RIGHT", "DPAD_DOWN", "DPAD_LEFT"),
     }
     assert sheet.sides == ("left", "right")
     assert sheet.controller == "ps4"
@@ -238,6 +242,30 @@ def test_bars_grow_as_on_the_page(theme):
     assert elements["RIGHT_TRIGGER"].direction == "down"
     assert pixel(theme, 30, 90, triggers=(0.5, 0)) == (0, 255, 0, 255)
     assert pixel(theme, 30, 30, triggers=(0.5, 0)) == (60, 60, 60, 255)
+
+
+@no_browser
+def test_the_settings_of_the_site_are_obeyed(tmp_path):
+    (tmp_path / "pad.css").write_text(
+        ".custom .stick.left { position: absolute; width: 20px; height: 20px; background: gray }"
+        ".custom .trigger.right { position: absolute; left: 60px; width: 20px; height: 40px;"
+        " background: red }"
+    )
+    elements = named(bake(tmp_path, stick_pixels=12, meter=True))
+    assert elements["left_stick"].travel == pytest.approx((12, 12), abs=0.1)
+    assert elements["RIGHT_TRIGGER"].bar
+    assert elements["RIGHT_TRIGGER"].direction == "up"
+
+
+@no_browser
+def test_the_stick_of_an_arcade_controller_is_a_dpad(sheet):
+    one = named(sheet)["dpad"]
+    assert one.kind == "dpad"
+    x, y = (int(v) for v in named(sheet)["left_stick"].position)
+    x, y = x - 40 + 137, y - 60 + 2
+    assert pixel(sheet, x, y)[:3] == (40, 40, 40)
+    assert pixel(sheet, x, y, "DPAD_LEFT", "DPAD_UP")[:3] == (0, 0, 0)
+    assert pixel(sheet, x + 10, y, "DPAD_UP")[:3] == (255, 165, 0)
 
 
 @no_browser
