@@ -1,7 +1,7 @@
-"""The overlay's pixels as the video stores them: a luma plane and two chroma planes of half its size.
+"""The overlay's pixels as the video stores them: a luma plane and two chroma planes.
 
-Frames are never converted to RGB as a whole: the part with the overlay is cut out of the planes, and
-the sprites are converted instead.
+Frames are never converted to RGB as a whole: the part with the overlay is cut out of the planes,
+and the sprites are converted instead.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from nitrogen_jax.gamepad import BUTTON_INDEX
-from nitrogen_jax.labeling.planes import Colours, Painted, Planes, aligned, painted, pooled
+from nitrogen_jax.labeling.planes import Colours, Painted, aligned, painted, pooled
 from nitrogen_jax.labeling.skins.draw import Painter, Placement, Region, around
 from nitrogen_jax.labeling.skins.reduce import suited
 from nitrogen_jax.labeling.skins.skin import DPAD_STATES, Element, Skin, States

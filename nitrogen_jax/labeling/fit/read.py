@@ -135,7 +135,7 @@ def _scores(
 def _left(
     model: ElementModel, frames: np.ndarray, best: np.ndarray, opacity: float, scene: Scene
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the best states leave of frames, their background's level taken away, and their clear."""
+    """What the best states leave of frames, the background's level taken away, and their clear."""
     clear = (1 - opacity * model.alpha)[best]
     left = frames - scene.templates(model, opacity)[best]
     for part in model.parts():

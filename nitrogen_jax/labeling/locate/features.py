@@ -1,7 +1,7 @@
 """Key points of pictures and of drawn skins, and their matches.
 
-SIFT's key points have a size and a direction: a single match already says at which scale and where a
-skin lies. XFeat's have neither: two matches do.
+SIFT's key points have a size and a direction: a single match already says at which scale and where
+a skin lies. XFeat's have neither: two matches do.
 """
 
 from __future__ import annotations

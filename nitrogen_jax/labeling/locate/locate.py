@@ -1,9 +1,8 @@
-"""Finds the overlay in some frames of a video: which skin, where, how opaque; or that there is none.
+"""Finds the overlay in some frames of a video: which skin, where, how opaque; or none at all.
 
 First the median picture of the frames is searched, in which the game is gone and the overlay stays;
 where a display of the game lies below the overlay and stays too, single frames are; and where key
-points fail on small or faint overlays, every skin is compared with the median picture at all places.
-A candidate counts if its details agree with the picture and with most single frames.
+points fail on small or faint overlays, every skin is compared with the median picture everywhere. A candidate counts if its details agree with the picture and with most single frames.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The same skin with fewer pixels, for drawing it small: large sprites cost time and give nothing."""
+"""The same skin with fewer pixels, for drawing it small: large sprites only cost time."""
 
 from __future__ import annotations
 

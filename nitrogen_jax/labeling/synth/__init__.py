@@ -1,1 +1,1 @@
-"""Made-up material whose truth is known: traces of pads, footage, clips with an overlay drawn in."""
+"""Made-up material whose truth is known: traces, footage, clips with an overlay drawn in."""

@@ -1,0 +1,242 @@
+"""One video: where is the overlay, which skin is it, and what does it show in every frame."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from nitrogen_jax.data import video
+from nitrogen_jax.labeling import blocks, segments
+from nitrogen_jax.labeling.fit import siblings
+from nitrogen_jax.labeling.fit.model import build
+from nitrogen_jax.labeling.fit.read import read
+from nitrogen_jax.labeling.fit.settle import settle
+from nitrogen_jax.labeling.locate.locate import Found, locate
+from nitrogen_jax.labeling.locate.templates import Templates, prepare
+from nitrogen_jax.labeling.options import LabelOptions
+from nitrogen_jax.labeling.planes import aligned
+from nitrogen_jax.labeling.result import Segment, VideoFailure, VideoLabels
+from nitrogen_jax.labeling.sample import sample
+from nitrogen_jax.labeling.segments import Part
+from nitrogen_jax.labeling.skins.draw import Region, overlay_region
+from nitrogen_jax.labeling.skins.library import Library
+from nitrogen_jax.labeling.skins.skin import States
+
+LEAST_VISIBLE = 0.6  # share of an overlay that must be in the picture
+UNEVEN = 0.25  # of the usual time between frames; more is a frame rate that varies
+MARGIN = 6.0  # pixels around an overlay that are cut out with it
+
+
+@functools.lru_cache(maxsize=2)
+def _prepared(library: Library) -> Templates:
+    return prepare(library)
+
+
+def label_video(
+    path: Path,
+    library: Library,
+    options: LabelOptions | None = None,
+    advance: Callable[[int], None] = lambda frames: None,
+) -> VideoLabels:
+    """The labels of a video, decoded from beginning to end.
+
+    Args:
+        library: the skins that its overlay may have.
+        advance: is told how many frames more are read.
+
+    Raises:
+        VideoFailure: it has no labels; the cause says why.
+    """
+    options = options or LabelOptions()
+    clock = _Clock()
+    with clock.stage("locate"):
+        parts = find(path, library, options)
+    return _read(path, library, parts, clock, advance, options)
+
+
+def find(path: Path, library: Library, options: LabelOptions) -> list[Part]:
+    """When the overlay is where; VideoFailure where there is none that can be read."""
+    try:
+        sampled = sample(path, options.samples)
+    except video.Damaged as error:
+        cause = "no_picture" if "no video stream" in error.reason else "not_a_video"
+        raise VideoFailure(cause, f"video {path}: {error.reason}") from None
+    if sampled.other_sizes:
+        raise VideoFailure("size_changes", f"video {path}: the size of its pictures changes")
+    templates = _prepared(library)
+    found = locate(sampled.pictures, templates, options.box)
+    if not found:
+        raise VideoFailure(
+            "no_overlay", f"video {path}: no overlay of the {len(library.skins)} skins is in it"
+        )
+    if segments.apart(found):
+        names = " and ".join(sorted({one.skin.name for one in found[:2]}))
+        raise VideoFailure(
+            "two_overlays", f"video {path}: two overlays are in it ({names}): give --box for one"
+        )
+    if found[0].visible < LEAST_VISIBLE:
+        raise VideoFailure(
+            "overlay_cut_off",
+            f"video {path}: only {found[0].visible:.0%} of the overlay are in the picture",
+        )
+    return segments.divide(path, sampled, found[0], templates, options.box, options.recheck_seconds)
+
+
+def _read(
+    path: Path,
+    library: Library,
+    parts: Sequence[Part],
+    clock: _Clock,
+    advance: Callable[[int], None],
+    options: LabelOptions,
+) -> VideoLabels:
+    """What the parts of a video show."""
+    reader = _Reader(library, parts)
+    times: list[float] = []
+    size: tuple[int, int] | None = None
+    try:
+        for block in clock.over("decode", blocks.read(path, _cutter(parts), options.threads)):
+            times += block.times
+            size = block.size
+            with clock.stage("read"):
+                reader.take(block)
+            advance(len(block.times))
+    except video.Damaged as error:
+        raise VideoFailure("damaged", f"video {path}: {error.reason}") from None
+    except blocks.SizeChanges as error:
+        raise VideoFailure("size_changes", f"video {path}: {error}") from None
+    if size is None:
+        raise VideoFailure("no_picture", f"video {path}: no frame of it can be decoded")
+    states, confidence = reader.finished(len(times))
+    stamps = np.array(times)
+    rate = (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0
+    warnings = []
+    if len(stamps) > 2:
+        steps = np.diff(stamps)
+        if (np.abs(steps - np.median(steps)) > UNEVEN * np.median(steps)).mean() > 0.01:
+            warnings.append("the frame rate varies")
+    if any(_cut_off(segment, library) for segment in reader.segments):
+        warnings.append("the overlay leaves the picture")
+    return VideoLabels(
+        len(times),
+        float(rate),
+        stamps,
+        size,
+        tuple(reader.segments),
+        states,
+        confidence,
+        confidence >= options.keep_confidence,
+        tuple(warnings),
+        dict(clock.seconds),
+    )
+
+
+def _cut_off(segment: Segment, library: Library) -> bool:
+    whole = segment.at.box(library[segment.skin])
+    return any(abs(one - all_) > 1 for one, all_ in zip(segment.box, whole, strict=True))
+
+
+def _cutter(parts: Sequence[Part]) -> Callable[[float, tuple[int, int]], tuple[int, Region] | None]:
+    """Tells of a moment which part it belongs to, and what to cut out of a picture."""
+
+    def cut(seconds: float, size: tuple[int, int]) -> tuple[int, Region] | None:
+        for at, part in enumerate(parts):
+            if part.start <= seconds < part.end:
+                region = overlay_region(part.found.skin, part.found.at, MARGIN)
+                return at, aligned(region, size, 16)
+        return None
+
+    return cut
+
+
+class _Reader:
+    """Reads blocks and puts what they show together."""
+
+    def __init__(self, library: Library, parts: Sequence[Part]):
+        self.library, self.parts = library, parts
+        self.segments: list[Segment] = []
+        self._done: list[tuple[int, States, np.ndarray]] = []
+        self._models: dict = {}
+
+    def take(self, block: blocks.Block) -> None:
+        """Reads a block of frames of one part."""
+        if block.part is None:
+            return
+        found, colours = self.parts[block.part].found, block.colours
+        key = block.part
+        if key not in self._models:
+            found = siblings.choose(
+                self.library, found, block.crops, block.region, block.size, colours
+            )
+            self._models[key] = found, build(found.skin, found.at, block.size, colours)
+        found, models = self._models[key]
+        if not models:
+            return
+        settled = settle(models, read(models, block.crops, block.region, found.opacity))
+        self._done.append((block.first, settled.states, settled.confidence))
+        last = block.first + len(block.times)
+        if self.segments and self.segments[-1].end == block.first and self._same(found):
+            old = self.segments.pop()
+            first = old.start
+        else:
+            first = block.first
+        self.segments.append(_segment(found, first, last, block.size))
+
+    def _same(self, found: Found) -> bool:
+        last = self.segments[-1]
+        return last.skin == found.skin.name and last.at == found.at
+
+    def finished(self, frames: int) -> tuple[States, np.ndarray]:
+        """States and confidence of all frames."""
+        states, confidence = States.idle(frames), np.zeros(frames, np.float32)
+        for first, part, sure in self._done:
+            rows = slice(first, first + part.number)
+            for whole, piece in zip(states, part, strict=True):
+                whole[rows] = piece
+            confidence[rows] = sure
+        return states, confidence
+
+
+def _segment(found: Found, start: int, end: int, size: tuple[int, int]) -> Segment:
+    x, y, wide, high = found.at.box(found.skin)
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + wide, size[1]), min(y + high, size[0])
+    return Segment(
+        start,
+        end,
+        found.skin.name,
+        found.at,
+        (left, top, right - left, bottom - top),
+        found.opacity,
+        found.score,
+        found.skin.controller,
+    )
+
+
+class _Clock:
+    """CPU seconds of this process, by stage."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.process_time()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - begun
+
+    def over(self, name: str, items: Iterator) -> Iterator:
+        """The items; making them counts as a stage."""
+        while True:
+            with self.stage(name):
+                item = next(items, None)
+            if item is None:
+                return
+            yield item
