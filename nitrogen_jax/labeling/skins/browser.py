@@ -40,7 +40,10 @@ FLAGS = (
     *("--no-default-browser-check", "--disable-background-networking", "--disable-sync"),
     *("--disable-component-update", "--disable-extensions", "--disable-dev-shm-usage"),
     *("--hide-scrollbars", "--force-color-profile=srgb", "--font-render-hinting=none"),
-    *("--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-port=0"),
+    # What is not answered here, as from a window that a script opens, ends at a closed port.
+    *("--host-resolver-rules=MAP * ~NOTFOUND", "--block-new-web-contents"),
+    *("--proxy-server=http://127.0.0.1:9", "--proxy-bypass-list=<-loopback>"),
+    "--remote-debugging-port=0",
 )
 POLICY = (
     "default-src 'self' data: 'unsafe-inline'; connect-src 'none'; webrtc 'block'; "
