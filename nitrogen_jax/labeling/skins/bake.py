@@ -83,6 +83,10 @@ def bake(
     """
     if not 0.25 <= scale <= 8:
         raise NitrogenError(f"the scale is {scale:g}, where 0.25 to 8 is possible")
+    if not 0 < stick_pixels <= 500:
+        raise NitrogenError(
+            f"a stick moves by {stick_pixels:g} pixels, where up to 500 is possible"
+        )
     source = web.open_source(path, style)
     with browse(source.folder, source.html, scripts, browser) as page:
         page.open(*WINDOW)

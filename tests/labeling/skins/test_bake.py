@@ -404,6 +404,8 @@ def test_a_missing_client_is_said(tmp_path, monkeypatch):
 def test_impossible_scales_are_refused(tmp_path, scale):
     with pytest.raises(NitrogenError, match="the scale is"):
         bake(tmp_path, scale=scale)
+    with pytest.raises(NitrogenError, match="a stick moves by"):
+        bake(tmp_path, stick_pixels=scale if scale != 9 else 501)
 
 
 @pytest.mark.parametrize(
