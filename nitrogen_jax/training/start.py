@@ -135,6 +135,8 @@ def _read(path: str, sizes: str | None, found: _Found) -> tuple[Donor, str, dict
     """A checkpoint as a donor, its kind, and where it came from."""
     resolved = checkpoint.resolve(path)
     loaded = provenance.stamped(checkpoint.load(resolved, sizes), resolved)
+    if loaded.meta.kind == "segformer":
+        raise NitrogenError(f"{path} is a SegFormer, which no part of a policy is")
     found.notices += loaded.meta.notices
     note = {**loaded.meta.provenance, "step": loaded.meta.step}
     if resolved.name.isdigit():  # of a run, where a number alone says too little

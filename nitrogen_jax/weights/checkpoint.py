@@ -33,9 +33,10 @@ class Checkpoint:
 
 def shapes(meta: Meta) -> Mapping[str, Any]:
     """The parameters that `meta` promises, as a nested dict of `jax.ShapeDtypeStruct`s."""
-    from nitrogen_jax.models import policy, siglip2
+    from nitrogen_jax.models import policy, segformer, siglip2
 
-    return policy.shapes(meta.config) if meta.kind == "policy" else siglip2.shapes(meta.config)
+    network = {"policy": policy, "vision": siglip2, "segformer": segformer}[meta.kind]
+    return network.shapes(meta.config)
 
 
 def detect(path: Path) -> str:

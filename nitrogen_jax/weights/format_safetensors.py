@@ -1,4 +1,4 @@
-"""`.safetensors`: ours (metadata inside), a published SigLIP tower, or the original's tensors."""
+"""`.safetensors`: ours (metadata inside), a published tower or SegFormer, or the original's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.files import atomic_path
 from nitrogen_jax.weights import meta as metadata
-from nitrogen_jax.weights import original, rules, tower_sizes
+from nitrogen_jax.weights import original, rules, segformer, segformer_names, tower_sizes
 from nitrogen_jax.weights.checkpoint import Checkpoint, Progress, shapes
 
 _META = "nitrogen_jax"
@@ -54,7 +54,7 @@ class LazyTensors(Mapping[str, LazyTensor]):
 
 
 def read(path: Path, vision: str | Path | None, progress: Progress) -> Checkpoint:
-    """A checkpoint of any of the three kinds, told apart by what is inside."""
+    """A checkpoint of any of these kinds, told apart by what is inside."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -66,10 +66,13 @@ def read(path: Path, vision: str | Path | None, progress: Progress) -> Checkpoin
                 return _read_original(tensors, path, vision, progress)
             if original.tower_prefix(tensors) is not None:
                 return original.from_tower(tensors, path, vision, progress)
+            if segformer_names.names_of(tensors) is not None:
+                return segformer.from_tensors(tensors, path, progress)
     except SafetensorError as error:
         raise NitrogenError(f"{path} is not a complete .safetensors file: {error}") from None
     raise NitrogenError(
-        f"{path}: neither a checkpoint of nitrogen_jax, nor NitroGen tensors, nor a SigLIP tower"
+        f"{path}: neither a checkpoint of nitrogen_jax, nor NitroGen tensors, nor a SigLIP tower, "
+        "nor a SegFormer"
     )
 
 

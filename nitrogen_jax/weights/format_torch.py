@@ -12,7 +12,7 @@ import numpy as np
 from nitrogen_jax import config
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.models.configs import PolicyConfig
-from nitrogen_jax.weights import ckpt_config, original, rules
+from nitrogen_jax.weights import ckpt_config, original, rules, segformer, segformer_names
 from nitrogen_jax.weights import meta as metadata
 from nitrogen_jax.weights.checkpoint import Checkpoint, Progress
 from nitrogen_jax.weights.torch_read import read_torch
@@ -33,6 +33,8 @@ def read(path: Path, vision: str | Path | None, progress: Progress) -> Checkpoin
             )
         if original.tower_prefix(content) is not None:
             return original.from_tower(_tensors(content, path), path, vision, progress)
+        if segformer_names.names_of(content) is not None:
+            return segformer.from_tensors(_tensors(content, path), path, progress)
         raise NitrogenError(
             f"{path} is not a NitroGen checkpoint: it has no entry 'model' beside "
             f"{', '.join(map(str, list(content)[:5])) or 'nothing'}"
@@ -67,7 +69,7 @@ def write(checkpoint: Checkpoint, path: Path, progress: Progress) -> None:
     if meta.kind != "policy":
         raise NitrogenError(
             f"cannot write {path}: the .pt format holds a whole policy, and this checkpoint is a "
-            "vision tower alone: write .safetensors or an Orbax folder"
+            f"{meta.name_of_kind} alone: write .safetensors or an Orbax folder"
         )
     content = {
         "model": OrderedDict(original.to_tensors(checkpoint)),
@@ -90,7 +92,9 @@ def _own_meta(content: Mapping, path: Path) -> metadata.Meta | None:
         raise NitrogenError(f"{path}: its entry {_META!r} is not JSON text") from None
     own = metadata.from_json(data, str(path))
     if own.kind != "policy":
-        raise NitrogenError(f"{path}: its entry {_META!r} describes a tower, not a policy")
+        raise NitrogenError(
+            f"{path}: its entry {_META!r} describes a {own.name_of_kind}, not a policy"
+        )
     return own
 
 

@@ -11,8 +11,10 @@ from typing import Any
 from nitrogen_jax import __version__, config, gamepad
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.models.configs import PolicyConfig, VisionConfig
+from nitrogen_jax.models.segformer_config import SegformerConfig
 from nitrogen_jax.weights import tower_sizes
 
+KINDS = {"policy": PolicyConfig, "vision": VisionConfig, "segformer": SegformerConfig}
 FORMAT, VERSION = "nitrogen_jax", 1
 TIME_CONVENTION = "t=0 noise, t=1 action, x_t=(1-t)noise+t*action, v=action-noise, floor(buckets*t)"
 
@@ -21,7 +23,7 @@ TIME_CONVENTION = "t=0 noise, t=1 action, x_t=(1-t)noise+t*action, v=action-nois
 class Meta:
     """Everything of a checkpoint but its arrays."""
 
-    config: PolicyConfig | VisionConfig
+    config: PolicyConfig | VisionConfig | SegformerConfig
     games: Mapping[str, int] | None = None  # name -> row of the game embedding
     control_rate: float | None = None  # Hz at which the actions of a chunk follow each other
     step: int = 0
@@ -32,8 +34,13 @@ class Meta:
 
     @property
     def kind(self) -> str:
-        """ "policy", or "vision" for a tower alone."""
-        return "policy" if isinstance(self.config, PolicyConfig) else "vision"
+        """ "policy", "vision" for a tower alone, or "segformer"."""
+        return next(kind for kind, sizes in KINDS.items() if isinstance(self.config, sizes))
+
+    @property
+    def name_of_kind(self) -> str:
+        """What a sentence calls it."""
+        return {"vision": "vision tower", "segformer": "SegFormer"}.get(self.kind, self.kind)
 
 
 def to_json(meta: Meta) -> dict[str, Any]:
@@ -71,17 +78,18 @@ def from_json(data: Any, source: str) -> Meta:
             f"{source}: it is of format version {version!r} and this program reads "
             f"up to {VERSION}: upgrade nitrogen_jax"
         )
-    kinds = {"policy": PolicyConfig, "vision": VisionConfig}
-    if data.get("kind") not in list(kinds):  # a list, because the kind may be unhashable
+    if data.get("kind") not in list(KINDS):  # a list, because the kind may be unhashable
         raise NitrogenError(
-            f"{source}: its kind is {data.get('kind')!r}, where one of {', '.join(kinds)} is needed"
+            f"{source}: its kind is {data.get('kind')!r}, where one of {', '.join(KINDS)} is needed"
         )
-    sizes, notices = config.from_dict(kinds[data["kind"]], data.get("config"), source)
+    sizes, notices = config.from_dict(KINDS[data["kind"]], data.get("config"), source)
     if isinstance(sizes, PolicyConfig):
         check_sizes(sizes, source)
         _check_conventions(data, sizes, source)
-    else:
+    elif isinstance(sizes, VisionConfig):
         tower_sizes.check(sizes, source)
+    else:
+        check_segformer(sizes, source)
     games = data.get("games")
     if games is not None:
         games = check_games(games, getattr(sizes, "games", None), source)
@@ -104,6 +112,8 @@ def changed(meta: Meta, **fields: Any) -> Meta:
 
 def with_vision(meta: Meta, option: str | Path | None, path: Path) -> Meta:
     """`meta` whose tower is what the user or a `vision.json` beside `path` says, if either does."""
+    if meta.kind == "segformer":
+        return meta  # it has no tower, whatever lies beside it
     sizes, games = tower_sizes.resolve(option, path.parent)
     if sizes is None:
         return meta
@@ -123,6 +133,14 @@ def check_sizes(sizes: PolicyConfig, source: str) -> PolicyConfig:
                 f"{source}: {part} has {depth} layers, where {tower_sizes.MOST_LAYERS} are the most"
             )
     tower_sizes.check(sizes.vision, source)
+    try:
+        return sizes.check()
+    except NitrogenError as error:
+        raise NitrogenError(f"{source}: {error}") from None
+
+
+def check_segformer(sizes: SegformerConfig, source: str) -> SegformerConfig:
+    """Returns `sizes` if they fit each other; an error names `source`."""
     try:
         return sizes.check()
     except NitrogenError as error:

@@ -45,13 +45,14 @@ def add_vision_argument(parser: argparse.ArgumentParser) -> None:
 def load_policy(
     spec: str, vision: str | Path | None = None, progress: Progress = lambda amount: None
 ) -> Checkpoint:
-    """The policy that `spec` means; a vision tower alone is refused."""
+    """The policy that `spec` means; a part of one is refused."""
     if spec.startswith(RANDOM):
         return random_policy(preset(spec, vision))
     loaded = checkpoint.load(spec, vision, progress)
     if loaded.meta.kind != "policy":
+        advice = ": train one from it" if loaded.meta.kind == "vision" else ""
         raise NitrogenError(
-            f"{spec} is a vision tower alone, where a whole policy is needed: train one from it"
+            f"{spec} is a {loaded.meta.name_of_kind} alone, where a whole policy is needed{advice}"
         )
     return loaded
 

@@ -88,20 +88,19 @@ TABLES = {
 
 def names_of(tensors: Mapping[str, Any]) -> tuple[str, str] | None:
     """The key of the table and the encoder's prefix; None where this is no SegFormer."""
-    for prefix in ("", _PREFIX):
+    for prefix in (_PREFIX, ""):
         for mark in TABLES:
             if prefix + mark in tensors:
                 return mark, prefix
     return None
 
 
-def without_prefix(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """The encoder's and the decoder's tensors; what no parameter of ours stands for is left out."""
-    return {
-        name.removeprefix(_PREFIX): tensor
-        for name, tensor in tensors.items()
-        if name not in (*_CLASSIFIER, _COUNT)
-    }
+def table_of(mark: str, prefix: str) -> list[Rule]:
+    """The table of what `names_of` found."""
+    return [
+        rule if rule.ours.startswith("decoder/") else nested([rule], "", prefix)[0]
+        for rule in TABLES[mark]
+    ]
 
 
 def to_ours(
@@ -112,7 +111,6 @@ def to_ours(
     progress: Callable[[int], None] = lambda amount: None,
 ) -> dict[str, np.ndarray]:
     """A file's tensors -> checked nested float32 parameters; one error lists what does not fit."""
-    found = names_of(tensors)
-    table = TABLES[found[0]] if found else TRANSFORMERS_5
-    own = without_prefix(tensors)
-    return rules.to_ours(own, segformer.shapes(cfg), table, source, hint, progress)
+    table = table_of(*(names_of(tensors) or ("stages.0.patch_embeddings.proj.weight", "")))
+    used = {name: value for name, value in tensors.items() if name not in (*_CLASSIFIER, _COUNT)}
+    return rules.to_ours(used, segformer.shapes(cfg), table, source, hint, progress)

@@ -83,7 +83,8 @@ def verify(
     weights = folder / "ng.pt"
     loaded = checkpoint.load(weights if weights.exists() else folder, vision)
     if not isinstance(loaded.meta.config, PolicyConfig):
-        raise NitrogenError(f"{folder}: its checkpoint is a vision tower, not a policy")
+        kind = loaded.meta.name_of_kind
+        raise NitrogenError(f"{folder}: its checkpoint is a {kind}, not a policy")
     recorded = _read_arrays(folder / "io.npz")
     cfg, params = loaded.meta.config, jax.tree.map(jnp.asarray, loaded.params)
     inputs = _inputs(cfg, recorded, folder)

@@ -101,7 +101,7 @@ def with_(path, value):
         ("version", 0, "format version 0"),
         ("version", "1", "format version '1'"),
         ("version", None, "format version None"),
-        ("kind", "dog", "kind is 'dog', where one of policy, vision is needed"),
+        ("kind", "dog", "kind is 'dog', where one of policy, vision, segformer is needed"),
         ("kind", ["policy"], "kind is"),
         ("config", None, "PolicyConfig is None, where a table is needed"),
         ("config.width", "32", "width is '32', where int is needed"),
