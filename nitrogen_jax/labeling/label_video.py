@@ -170,9 +170,7 @@ class _Reader:
         found, colours = self.parts[block.part].found, block.colours
         key = block.part
         if key not in self._models:
-            found = siblings.choose(
-                self.library, found, block.crops, block.region, block.size, colours
-            )
+            found = siblings.choose(found, block.crops, block.region, block.size, colours)
             self._models[key] = found, build(found.skin, found.at, block.size, colours)
         found, models = self._models[key]
         if not models:

@@ -26,7 +26,11 @@ from nitrogen_jax.labeling.skins.skin import DPAD_STATES, Element, Skin, States
 GRID = 13  # stick positions along an axis
 REACH = 1.1  # of the outermost positions, in travels
 LEVELS = 13  # of a trigger's bar
-MOST_PIXELS = {"stick": 1200, "dpad": 700}  # of luma in a region; larger ones are averaged
+MOST_PIXELS = {
+    "stick": 1200,
+    "dpad": 500,
+    "trigger": 280,
+}  # of luma in a region; larger ones are averaged
 OTHER_PIXELS = 420  # the same for elements of other kinds
 REACH_OF_GROUND = 40.0  # pixels over which the background stays similar
 MARGIN = 2.0  # pixels around an element

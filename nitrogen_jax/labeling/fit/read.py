@@ -20,6 +20,7 @@ GROUND = (110.0, 128.0, 128.0)  # of a background nothing is known of: Y, U, V
 PIECE = 512  # frames that are multiplied at a time
 TOLD = 400  # frames from which a scene is told, at most
 ROUNDS = 2  # of telling a scene
+FEW = 13  # states that have a covariance of their own each
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ def _scores(
     in another; the many positions of a stick or bar share one.
     """
     templates, noise = scene.templates(model, opacity), scene.noise
-    few = len(templates) <= 2 and model.element.kind != "stick"
+    few = len(templates) <= FEW
     shared = Precision(
         model, _clear(model, opacity, slice(None)), noise if few else replace(noise, shared=0.0)
     )

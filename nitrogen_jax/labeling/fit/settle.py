@@ -21,7 +21,8 @@ from nitrogen_jax.labeling.skins.skin import States
 SURE = 10.0  # log-likelihood by which a state must beat rest
 NEAR = 0.3  # a stick less far from rest may be at rest
 STILL = 0.12  # a stick that is less far from rest than this, and than its scatter, is at rest
-ODD = 12.0  # times the usual energy, from which on a frame is hardly to be trusted
+ODD = 4.0  # times the energy of one frame in ten, from which on a frame is hardly to be trusted
+CLOSE = 0.12  # a bar that is so close to half full may be either
 
 
 class Settled(NamedTuple):
@@ -40,8 +41,11 @@ def settle(models: Sequence[ElementModel], readings: Sequence[Reading]) -> Settl
         usual = max(float(np.median(reading.energy)), 1e-3)
         odd = np.maximum(reading.energy / usual, 1.0)
         gap = reading.gap / odd
-        rests = gap < SURE
         element = model.element
+        sure = SURE
+        if element.kind == "stick":
+            sure = _sure(reading.value[:, :2], gap)
+        rests = gap < sure
         if element.kind == "stick":
             stick = states.left if element.side == "left" else states.right
             stick[:] = centred(reading.value[:, :2], rests)
@@ -54,7 +58,9 @@ def settle(models: Sequence[ElementModel], readings: Sequence[Reading]) -> Settl
             if element.kind == "trigger":
                 value = np.where(rests, 0, reading.value[:, 0])
                 states.triggers[:, 0 if element.side == "left" else 1] = value
-        each[:, at] = _confidence(gap, odd, element.kind == "stick")
+        each[:, at] = _confidence(gap, reading.energy, element.kind == "stick")
+        if element.kind == "trigger" and element.bar:
+            each[:, at] *= np.where(np.abs(reading.value[:, 0] - 0.5) < CLOSE, 0.6, 1)
     return Settled(states, each.min(1), each)
 
 
@@ -82,6 +88,13 @@ def centred(position: np.ndarray, rests: np.ndarray) -> np.ndarray:
     return np.clip(moved, -1, 1)
 
 
+def _sure(position: np.ndarray, gap: np.ndarray) -> float:
+    """By how much a stick must beat rest: the less, the more of the time it is in motion."""
+    moves = np.mean((np.hypot(*position.T) > NEAR) & (gap > 3 * SURE))
+    odds = np.log((1 - moves + 0.01) / (moves + 0.01))
+    return float(np.clip(5.0 + 1.5 * odds, 2.0, SURE))
+
+
 def _mode(points: np.ndarray) -> np.ndarray:
     """The fullest cell of points (N, 2)."""
     cells = np.round(points / 0.06).astype(int)
@@ -89,8 +102,9 @@ def _mode(points: np.ndarray) -> np.ndarray:
     return unique[counts.argmax()] * 0.06
 
 
-def _confidence(gap: np.ndarray, odd: np.ndarray, stick: bool) -> np.ndarray:
+def _confidence(gap: np.ndarray, energy: np.ndarray, stick: bool) -> np.ndarray:
     """(N,) 0..1: low where a state is about as likely as rest, and where much is unexplained."""
-    clear = np.abs(np.log(np.maximum(gap, 1e-3) / SURE)) / np.log(4)
-    clear = 1.0 if stick else 0.6 + 0.4 * np.minimum(clear, 1)
-    return clear / (1 + (odd / ODD) ** 2)
+    clear = np.minimum(np.abs(np.log(np.maximum(gap, 1e-3) / SURE)) / np.log(5), 1)
+    clear = 0.8 + 0.2 * clear if stick else 0.4 + 0.6 * clear
+    usual = max(float(np.percentile(energy, 90)), 3 * float(np.median(energy)), 1e-3)
+    return clear / (1 + (energy / usual / ODD) ** 2)

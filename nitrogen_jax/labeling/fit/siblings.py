@@ -11,29 +11,34 @@ from nitrogen_jax.labeling.fit.read import read
 from nitrogen_jax.labeling.locate.locate import Found
 from nitrogen_jax.labeling.planes import Colours, Planes
 from nitrogen_jax.labeling.skins.draw import Region
-from nitrogen_jax.labeling.skins.library import Library
 
 LOOKED_AT = 240  # frames of a block, spread over it
+CLOSE = 1.6  # times the unexplained share of the best median picture, beyond which it is another
 
 
 def choose(
-    library: Library,
-    found: Found,
-    crops: Planes,
-    region: Region,
-    size: tuple[int, int],
-    colours: Colours,
+    found: Found, crops: Planes, region: Region, size: tuple[int, int], colours: Colours
 ) -> Found:
-    """The sibling whose sprites leave the least of the pixels unexplained, at the same place."""
-    siblings = library.siblings(found.skin)
-    if len(siblings) < 2:
+    """The sibling whose sprites leave the least of the pixels unexplained, at the same place.
+
+    The median picture tells bodies apart, which no element covers; the frames tell presses apart.
+    """
+    if len(found.siblings) < 2:
         return found
+    left = [1 - score**2 for _, score, _ in found.siblings]
+    likely = [
+        one for one, rest in zip(found.siblings, left, strict=True) if rest < CLOSE * min(left)
+    ]
+    if len(likely) == 1:
+        return replace(found, skin=likely[0][0], score=likely[0][1], opacity=likely[0][2])
     step = max(1, len(crops.y) // LOOKED_AT)
     some = Planes(crops.y[::step], crops.uv[::step])
-    amiss = []
-    for skin in siblings:
+    costs = []
+    for skin, score, opacity in likely:
         models = build(skin, found.at, size, colours)
-        readings = read(models, some, region, found.opacity)
+        readings = read(models, some, region, opacity)
         weights = [model.colour.shape[1] for model in models]
-        amiss.append(np.average([reading.amiss for reading in readings], weights=weights))
-    return replace(found, skin=siblings[int(np.argmin(amiss))])
+        amiss = np.average([reading.amiss for reading in readings], weights=weights)
+        costs.append(np.log(amiss) + 0.5 * np.log(1 - score**2 + 1e-6))
+    skin, score, opacity = likely[int(np.argmin(costs))]
+    return replace(found, skin=skin, score=score, opacity=opacity)

@@ -2,13 +2,14 @@
 
 First the median picture of the frames is searched, in which the game is gone and the overlay stays;
 where a display of the game lies below the overlay and stays too, single frames are; and where key
-points fail on small or faint overlays, every skin is compared with the median picture everywhere. A candidate counts if its details agree with the picture and with most single frames.
+points fail on small or faint overlays, every skin is compared with the median picture everywhere. A
+candidate counts if its details agree with the picture and with most single frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -37,6 +38,7 @@ class Found:
         score: how well it agrees with the median picture, 0..1.
         frames: share of the single frames that agree with it.
         visible: share of it that is in the picture.
+        siblings: (skin, score, opacity) of all skins of its layout, at the same place.
     """
 
     skin: Skin
@@ -45,6 +47,7 @@ class Found:
     score: float
     frames: float
     visible: float
+    siblings: tuple[tuple[Skin, float, float], ...] = ()
 
 
 def locate(
@@ -81,8 +84,19 @@ def locate(
         scores = [compare(picture, drawn, one.at).score for picture in pictures[::step]]
         agree = float(np.mean(np.array(scores) > SINGLE))
         if agree >= 0.5:
-            checked.append(Found(one.skin, one.at, one.opacity, one.score, agree, one.visible))
+            siblings = _siblings(median, templates, one)
+            checked.append(replace(one, frames=agree, siblings=siblings))
     return checked
+
+
+def _siblings(
+    median: np.ndarray, templates: Templates, found: Found
+) -> tuple[tuple[Skin, float, float], ...]:
+    compared = []
+    for skin in templates.library.siblings(found.skin):
+        agreement = compare(median, Drawn(skin, found.at.scale), found.at, True)
+        compared.append((skin, agreement.score, agreement.opacity))
+    return tuple(compared)
 
 
 def median_picture(pictures: Sequence[np.ndarray]) -> np.ndarray:

@@ -80,7 +80,7 @@ def read(path: Path) -> list[Skin]:
         unread: list[str] = []
         found = [_element(one, at, atlas, size, path, unread) for at, one in enumerate(elements)]
         known = _named([one for one in found if one is not None])
-        if not any(element.moves for element in known):
+        if all(element.kind == "texture" for element in known):
             raise NitrogenError(f"{path}: no element shows a button or a stick of a gamepad")
         name = folder if file.stem == folder else f"{folder}-{file.stem}"
         skins.append(Skin(name, size, known, controller, tuple(unread)))

@@ -7,6 +7,7 @@ are RGBA with premultiplied alpha.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
@@ -26,6 +27,7 @@ SPRITES = {"texture": 1, "button": 2, "stick": 2, "trigger": 2, "dpad": 9}
 # What the nine sprites of a d-pad show, as (x, y) with y down.
 DPAD_STATES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1))
 
+LEAST_CHANGE = 0.5  # levels of 0..255, on average, by which a press changes an element
 PRESSED_TRIGGER = 0.1  # an analog trigger shows as pressed from here on
 MOST_PIXELS = 8192  # of a side, more is a mistake or an attack
 
@@ -74,9 +76,23 @@ class Element:
         if self.kind in ("stick", "trigger") and self.side is None:
             raise NitrogenError(f"element {self.name}: a {self.kind} needs a side")
 
+    @functools.cached_property
+    def shows(self) -> bool:
+        """Whether its sprites differ; some presets have nothing where a pressed one should be."""
+        if self.kind in ("texture", "stick", "dpad"):
+            return self.kind != "texture"
+        plain, pressed = (sprite.astype(np.int16) for sprite in self.sprites)
+        if plain.shape != pressed.shape:
+            return True
+        if self.bar:  # drawn on top
+            pressed = pressed + plain * (255 - pressed[..., 3:]) // 255
+        return bool(np.abs(pressed - plain).mean() > LEAST_CHANGE)
+
     @property
     def buttons(self) -> tuple[str, ...]:
         """The buttons that can be seen on it."""
+        if not self.shows:
+            return ()
         if self.kind == "dpad":
             return ("DPAD_LEFT", "DPAD_RIGHT", "DPAD_UP", "DPAD_DOWN")
         if self.kind == "trigger":
@@ -146,7 +162,7 @@ class Skin:
         """The same for skins that differ in their colours only: where their elements are."""
         said = [(self.size)]
         for element in self.elements:
-            if element.moves:
+            if element.kind != "texture":
                 at = (*element.position, *element.size, *element.travel)
                 said.append((element.kind, element.button, element.side, *map(round, at)))
         return hashlib.sha256(repr(said).encode()).hexdigest()[:16]

@@ -116,7 +116,7 @@ def shown(states: States, skin: Skin) -> States:
     for name in skin.buttons:
         buttons[:, BUTTON_INDEX[name]] = states.buttons[:, BUTTON_INDEX[name]]
     for element in skin.elements:
-        if element.kind == "trigger":
+        if element.kind == "trigger" and element.shows:
             value = states.triggers[:, 0 if element.side == "left" else 1]
             least = PRESSED_BAR if element.bar else PRESSED_TRIGGER
             buttons[:, BUTTON_INDEX[element.buttons[0]]] = value >= least
