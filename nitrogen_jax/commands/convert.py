@@ -22,6 +22,7 @@ EXAMPLES = """\
   nitrogen convert trained/ ng.pt                 ours -> the original's format
   nitrogen convert random:tiny tiny.safetensors   random weights, to start from
   nitrogen convert siglip2/model.safetensors tower/ --vision google/siglip2-large-patch16-256
+  nitrogen convert mit-b0/model.safetensors mit/  a published SegFormer
 The name of DST decides: .pt, .safetensors, anything else is an Orbax folder."""
 
 
