@@ -1,0 +1,1 @@
+"""How well labelling works, on clips whose truth is known."""

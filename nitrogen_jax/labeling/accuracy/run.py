@@ -1,0 +1,185 @@
+"""Renders clips, labels them from the encoded video, scores them: in processes, resumable."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.files import atomic_path
+from nitrogen_jax.labeling.accuracy.plans import Case, core, given
+from nitrogen_jax.labeling.accuracy.score import score
+from nitrogen_jax.labeling.label_video import label_video
+from nitrogen_jax.labeling.locate.locate import iou
+from nitrogen_jax.labeling.options import LabelOptions
+from nitrogen_jax.labeling.result import VideoFailure
+from nitrogen_jax.labeling.skins.library import Library
+from nitrogen_jax.labeling.skins.skin import States
+from nitrogen_jax.labeling.synth import clips
+from nitrogen_jax.labeling.synth.footage import FromFolder, MadeUp
+
+LOCATED = 0.9  # intersection over union
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What holds for all clips of a benchmark.
+
+    Attributes:
+        known: what the locator is given.
+        footage: folder of videos and images, None for made-up pictures.
+        preset: x264's.
+        keep: whether videos stay.
+    """
+
+    known: Library
+    skins_unknown: bool
+    footage: Path | None
+    preset: str
+    keep: bool
+    options: LabelOptions
+    out: Path
+
+
+def run_all(
+    cases: Sequence[Case], setting: Setting, workers: int, advance: Callable[[float], None]
+) -> list[dict[str, Any]]:
+    """All clips, in their order; those whose result is there already are not done again."""
+    folder = setting.out / "clips"
+    folder.mkdir(parents=True, exist_ok=True)
+    results: dict[str, dict[str, Any]] = {}
+    todo = []
+    for case in cases:
+        before = _before(folder / f"{case.plan.name}.json", case)
+        if before is None:
+            todo.append(case)
+        else:
+            results[case.plan.name] = before
+            advance(1)
+    if workers <= 1 or len(todo) <= 1:
+        for case in todo:
+            results[case.plan.name] = clip(case, setting)
+            advance(1)
+    else:
+        limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        before_ = {name: os.environ.get(name) for name in limits}
+        os.environ.update(limits)  # read by libraries when the processes start
+        try:
+            with ProcessPoolExecutor(workers, get_context("spawn"), _quiet) as pool:
+                futures = {pool.submit(clip, case, setting): case for case in todo}
+                for future in as_completed(futures):
+                    results[futures[future].plan.name] = future.result()
+                    advance(1)
+        finally:
+            for name, value in before_.items():
+                os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+    return [results[case.plan.name] for case in cases]
+
+
+def _quiet() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _before(path: Path, case: Case) -> dict[str, Any] | None:
+    """The result of an earlier call for the same clip."""
+    try:
+        result = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    same = isinstance(result, dict) and result.get("plan") == json.loads(clips.describe(case.plan))
+    return result if same else None
+
+
+def clip(case: Case, setting: Setting) -> dict[str, Any]:
+    """Renders, labels and scores one clip; its result is also written beside it."""
+    path = setting.out / "clips" / f"{case.plan.name}.mp4"
+    if case.plan.codec == "vp9":
+        path = path.with_suffix(".mkv")
+    footage = MadeUp() if setting.footage is None else FromFolder(setting.footage)
+    if not path.exists():
+        clips.render(case.plan, case.skin, case.trace, footage, path, setting.preset)
+    did, _ = clips.truth(case.plan, case.skin, case.trace)
+    box = None if case.skin is None else case.plan.at.box(case.skin)
+    buttons = () if case.skin is None else case.skin.buttons
+    library = given(case, setting.known, setting.skins_unknown)
+    result = label_and_score(path, library, setting.options, did, buttons, box)
+    result |= {
+        "name": case.plan.name,
+        "kind": case.kind,
+        "frames": case.plan.frames,
+        "skin": case.plan.skin,
+        "layout": None if case.skin is None else case.skin.geometry,
+        "core": core(case.plan, case.skin),
+        "plan": asdict(case.plan),
+    }
+    with atomic_path(setting.out / "clips" / f"{case.plan.name}.json") as temporary:
+        temporary.write_text(json.dumps(result) + "\n")
+    if not setting.keep:
+        path.unlink(missing_ok=True)
+    return json.loads(json.dumps(result))
+
+
+def label_and_score(
+    path: Path,
+    library: Library,
+    options: LabelOptions,
+    true: States,
+    buttons: Sequence[str],
+    box: tuple[float, float, float, float] | None,
+) -> dict[str, Any]:
+    """Labels a video and compares with its truth.
+
+    Args:
+        true: of every frame; those that the video has more or fewer of are not compared.
+        box: where the overlay is; None where that is not known, or where there is none.
+    """
+    try:
+        labels = label_video(path, library, options)
+    except VideoFailure as failure:
+        missing = {"accepted": False, "located": False, "score": None}
+        return {**missing, "cause": failure.cause, "message": str(failure), "iou": 0.0}
+    number = min(labels.frames, true.number)
+    kept = labels.valid[:number]
+    segment = max(labels.segments, key=lambda one: one.end - one.start)
+    overlap = None if box is None else iou(segment.at.box(library[segment.skin]), box)
+    result = {
+        "accepted": True,
+        "located": overlap is None or bool(overlap >= LOCATED),
+        "iou": overlap,
+        "read_as": segment.skin,
+        "opacity": segment.opacity,
+        "locator_score": segment.score,
+        "cpu_seconds": dict(labels.cpu_seconds),
+        "video_seconds": labels.frames / labels.rate if labels.rate else 0.0,
+        "warnings": list(labels.warnings),
+        "score": score(labels.states.take(slice(number)), true.take(slice(number)), kept, buttons),
+    }
+    everything = np.ones(number, bool)
+    result["score_all"] = score(
+        labels.states.take(slice(number)), true.take(slice(number)), everything, buttons
+    )
+    return result
+
+
+def read_truth(path: Path) -> States:
+    """States from a table with the columns of label files."""
+    from nitrogen_jax import gamepad
+    from nitrogen_jax.data.label_tables import parse_actions
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NitrogenError(f"truth {path} cannot be read: {error.strerror}") from None
+    pad = gamepad.decode(parse_actions(data, None, str(path)).actions)
+    zeros = np.zeros((pad.shape[0], 2), np.float32)
+    return States(pad.buttons, pad.left, pad.right, zeros)
