@@ -100,3 +100,13 @@ def test_both_stop_where_the_loss_is_not_finite(tmp_path):
         assert "step 3: the loss is nan" in error
         assert "Traceback" not in error
         assert out == ""
+
+
+@pytest.mark.parametrize("only", [0, 1])
+def test_an_error_of_one_ends_the_other(only, tmp_path):
+    """The one that is well does not wait forever for the sums of the one that is not."""
+    argv = ["train", "--config", runs.config_file(tmp_path), "--out", tmp_path / "run"]
+    argv += ["--quiet", "--data.signal=0", "--data.signal_at=5", f"--data.only={only}"]
+    ended = runs.pair(*argv, timeout=200)
+    assert all(code not in (0, None) for code, *_ in ended)
+    assert "the data has gone" in ended[only][2]
