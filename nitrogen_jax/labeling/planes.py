@@ -13,14 +13,14 @@ import av
 import cv2
 import numpy as np
 
-from nitrogen_jax.data.colours import FULL
+from nitrogen_jax.data.colours import FULL, LIMITED
 from nitrogen_jax.labeling.skins.draw import Region
 
 # Weights of red and blue in luma, by FFmpeg's number of the matrix; others are BT.601's.
 _WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593), 7: (0.212, 0.087)}
 _BT601 = (0.299, 0.114)
 
-_DIRECT = {"yuv420p": False, "yuvj420p": True}  # format -> whether its range is full
+_DIRECT = ("yuv420p", "yuvj420p")  # formats whose planes are taken as they are
 
 
 class Colours(NamedTuple):
@@ -70,8 +70,13 @@ def aligned(region: Region, size: tuple[int, int], to: int = 2) -> Region:
 def cut(raw: av.VideoFrame, region: Region) -> Planes:
     """The pixels of a region, whose edges are even, out of a decoded frame; uint8 copies."""
     if raw.format.name not in _DIRECT:
-        # NOTE: the range must not change on the way: swscale keeps it where both are equal.
-        raw = raw.reformat(format="yuv420p")
+        # NOTE: swscale takes an untagged "yuvj" for limited and untagged RGB for full.
+        stored = FULL if colours_of(raw).full else LIMITED
+        raw = raw.reformat(
+            format="yuv420p",
+            src_color_range=FULL if raw.format.is_rgb else stored,
+            dst_color_range=stored,
+        )
     planes = [
         np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
         for plane in raw.planes[:3]
