@@ -56,11 +56,10 @@ def prepare(library: Library, advance: Callable[[int], None] = lambda amount: No
             for grey in GREYS:
                 found.append(_template(skin, drawn, grey))
         advance(1)
-    descriptors = np.concatenate([one.features.descriptors for one in found])
-    owner = np.concatenate(
-        [np.full(len(one.features.points), at, np.int32) for at, one in enumerate(found)]
-    )
-    return Templates(library, tuple(found), descriptors, owner)
+    none = np.zeros((0, 128), np.float32)
+    descriptors = np.concatenate([none, *(one.features.descriptors for one in found)])
+    owner = np.repeat(np.arange(len(found)), [len(one.features.points) for one in found])
+    return Templates(library, tuple(found), descriptors, owner.astype(np.int32))
 
 
 def _template(skin: Skin, drawn: np.ndarray, grey: int) -> Template:

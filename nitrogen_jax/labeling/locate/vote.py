@@ -17,7 +17,6 @@ from nitrogen_jax.labeling.skins.skin import Skin
 
 TRIED = 12  # templates with the most matches that are looked at
 CELLS = 25  # inliers are counted once in each cell of a grid over the skin
-SCALES = (0.03, 4.0)  # pixels of a picture for one of a skin
 WIDTHS = (50.0, 0.8)  # least pixels and largest share of a picture's width that a skin covers
 MOST_PAIRS = 400
 
