@@ -1,0 +1,74 @@
+"""Two independent readers of one overlay: where they disagree, a frame is not to be trained on.
+
+The fit of sprites is the more exact one, and its states are kept; the network says where something
+is wrong with them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.labeling.fit.settle import Settled
+
+if TYPE_CHECKING:
+    from nitrogen_jax.labeling.parser.reader import NetReader, NetReading
+
+READERS = ("fit", "net", "both", "auto")
+APART = 0.2  # travels by which two readings of a stick may differ
+DOUBTED = 0.5  # of the least usable confidence, that of a frame in which the readers disagree
+
+
+def net_reader(readers: str) -> NetReader | None:
+    """The network for `LabelOptions.readers`, where it is to read.
+
+    "fit" never needs it, "net" and "both" do; with "auto" it is the second reader where there is
+    an accelerator and where parameters of it come with this package.
+    """
+    if readers not in READERS:
+        raise NitrogenError(f"readers is {readers!r}, where one of {', '.join(READERS)} is needed")
+    if readers == "fit" or (readers == "auto" and not _accelerator()):
+        return None
+    if importlib.util.find_spec("jax") is None:
+        raise NitrogenError(f"readers is {readers!r}, and the network needs jax: install '.[jax]'")
+    from nitrogen_jax.labeling.parser import weights
+    from nitrogen_jax.labeling.parser.reader import NetReader
+
+    if readers == "auto" and not weights.is_shipped():
+        return None
+    return NetReader.shipped()
+
+
+def _accelerator() -> bool:
+    if importlib.util.find_spec("jax") is None:
+        return False
+    import jax
+
+    return jax.default_backend() != "cpu"
+
+
+def combine(fit: Settled, net: NetReading, usable: float, readers: str = "both") -> Settled:
+    """What both readers together say of some frames.
+
+    Args:
+        usable: confidence from which on frames are trained on.
+        readers: "net" keeps the network's reading alone.
+    """
+    if readers == "net":
+        return Settled(net.states, net.confidence, net.confidence[:, None])
+    apart = disagree(fit, net)
+    doubted = np.minimum(fit.confidence, np.float32(DOUBTED * usable))
+    return fit._replace(confidence=np.where(apart, doubted, fit.confidence).astype(np.float32))
+
+
+def disagree(fit: Settled, net: NetReading) -> np.ndarray:
+    """(N,) bool: a stick more than APART from each other, or a button, of what the network sees."""
+    apart = np.zeros(fit.states.number, bool)
+    for side, name in enumerate(("left", "right")):
+        if net.sticks[side]:
+            gap = getattr(fit.states, name) - getattr(net.states, name)
+            apart |= np.hypot(*gap.T) > APART
+    return apart | ((fit.states.buttons != net.states.buttons) & net.buttons).any(1)
