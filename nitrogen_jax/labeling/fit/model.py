@@ -11,7 +11,7 @@ less.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,15 +73,24 @@ class ElementModel:
         )
 
 
-def build(skin: Skin, at: Placement, size: tuple[int, int], colours: Colours) -> list[ElementModel]:
+def build(
+    skin: Skin,
+    at: Placement,
+    size: tuple[int, int],
+    colours: Colours,
+    names: Collection[str] | None = None,
+) -> list[ElementModel]:
     """The models of all elements that move and can be seen.
 
     Args:
         size: (height, width) of the picture.
+        names: of the elements; None: all.
     """
     skin, at = suited(skin, at)
     models = []
     for element in skin.elements:
+        if names is not None and element.name not in names:
+            continue
         if element.moves and (model := _model(skin, element, at, size, colours)) is not None:
             models.append(model)
     return models

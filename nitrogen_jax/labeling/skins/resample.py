@@ -48,4 +48,4 @@ def placed(
     down = weights(height, scale, y, top, high)
     rows = down @ sprite.reshape(height, -1).astype(np.float32)
     rows = rows.reshape(high, width, -1)
-    return np.einsum("hwc,ow->hoc", rows, across, optimize=True), (left, top)
+    return across @ rows, (left, top)

@@ -81,7 +81,7 @@ class Element:
         """Whether its sprites differ; some presets have nothing where a pressed one should be."""
         if self.kind in ("texture", "stick", "dpad"):
             return self.kind != "texture"
-        plain, pressed = (sprite.astype(np.int16) for sprite in self.sprites)
+        plain, pressed = (sprite.astype(np.int32) for sprite in self.sprites)
         if plain.shape != pressed.shape:
             return True
         if self.bar:  # drawn on top
