@@ -16,7 +16,8 @@ class LabelOptions:
         recheck_seconds: how often it is looked at whether the overlay is still there.
         keep_confidence: frames with less are not valid.
         remap: button -> button of the game's usual binding, for `actions_processed`.
-        readers: "fit", "net", "both" or "auto" (the net where the fit cannot read).
+        readers: "fit", "net", "both" or "auto": the fit, and the net as a second reader where there
+            is an accelerator, see agree.py.
         threads: that decode.
     """
 

@@ -20,7 +20,7 @@ from nitrogen_jax.labeling.skins.skin import Skin
 from nitrogen_jax.labeling.synth import traces
 from nitrogen_jax.labeling.synth.footage import FromFolder, MadeUp
 
-PICTURES = 48  # of the pool of backgrounds
+IN_MEMORY = 1200, 300  # drawn and recorded scenes that are also in a folder: 1 GB
 VERSION = 1  # of what a kept file holds
 
 S = TypeVar("S", Drawn, Recorded)
@@ -34,25 +34,30 @@ class SceneOptions:
         skins: folders of skins beside the made-up ones.
         footage: a folder of videos and pictures for the background; None: made up.
         traces: files of traces beside the made-up ones.
-        folder: where finished scenes are kept; None: nowhere. It belongs to these options.
+        pictures: of the pool of backgrounds.
+        folder: where finished scenes are kept, about 0.6 MB each; None: in memory alone. It belongs
+            to these options: give others another one.
     """
 
     skins: tuple[str, ...] = ()
     footage: str | None = None
     traces: tuple[str, ...] = ()
+    pictures: int = 48
     folder: str | None = None
 
 
 class Scenes:
     """Scenes by the skin's seed and a number; a negative seed -1 - n is that of skin n of files."""
 
-    def __init__(self, options: SceneOptions, memory: int = 4096):
+    def __init__(self, options: SceneOptions):
         self.options = options
+        # What is kept in a folder is read again in no time.
+        most = (None, None) if options.folder is None else IN_MEMORY
         self.skins = load([Path(p) for p in options.skins]).skins if options.skins else ()
         self.traces = traces.read([Path(p) for p in options.traces])[0] if options.traces else []
         self._skin = functools.lru_cache(maxsize=4)(self._made)
-        self.drawn = functools.lru_cache(maxsize=memory)(self._drawn)
-        self.recorded = functools.lru_cache(maxsize=memory // 4)(self._recorded)
+        self.drawn = functools.lru_cache(maxsize=most[0])(self._drawn)
+        self.recorded = functools.lru_cache(maxsize=most[1])(self._recorded)
 
     def _made(self, seed: int) -> Skin:
         return generate(seed) if seed >= 0 else self.skins[-1 - seed]
@@ -64,7 +69,7 @@ class Scenes:
             return Grounds(found["pictures"])
         footage = self.options.footage
         source = MadeUp() if footage is None else FromFolder(Path(footage))
-        made = Grounds.make(source, 0, PICTURES)
+        made = Grounds.make(source, 0, self.options.pictures)
         if path is not None:
             _write(path, {"pictures": made.pictures})
         return made
@@ -77,7 +82,7 @@ class Scenes:
             lambda: scenes.draw(self._skin(seed), abs(seed), number),
         )
 
-    def _recorded(self, seed: int, number: int, exact: bool = False) -> Recorded:
+    def _recorded(self, seed: int, number: int) -> Recorded:
         """See `scenes.record`."""
 
         def make() -> Recorded:
@@ -85,9 +90,9 @@ class Scenes:
             trace = None
             if self.traces and rng.random() < 0.5:
                 trace = self.traces[rng.integers(len(self.traces))]
-            return scenes.record(self._skin(seed), abs(seed), number, self.grounds, trace, exact)
+            return scenes.record(self._skin(seed), abs(seed), number, self.grounds, trace)
 
-        return self._kept(Recorded, f"clip-{seed}-{number}{'-exact' * exact}", make)
+        return self._kept(Recorded, f"clip-{seed}-{number}", make)
 
     def _path(self, name: str) -> Path | None:
         if self.options.folder is None:

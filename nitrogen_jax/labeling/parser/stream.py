@@ -17,8 +17,7 @@ from nitrogen_jax.labeling.parser import samples
 from nitrogen_jax.labeling.parser.samples import Samples
 from nitrogen_jax.labeling.parser.scene_cache import SceneOptions, Scenes
 
-BLOCK = 512  # samples that are made and mixed together
-GROUP = 8  # of them that are of one scene
+GROUP = 8  # samples of a block that are of one scene
 HELD_OUT = 1_000_000  # the first seed of skins that are never trained on
 
 
@@ -31,19 +30,36 @@ class StreamOptions:
         variants: places in which each skin is seen drawn.
         clips: skins of which there is a recorded clip.
         recorded: share of the samples that are of clips.
+        block: samples that are made and mixed together, a multiple of 8.
     """
 
     made_up: int = 1000
     variants: int = 3
     clips: int = 600
     recorded: float = 0.3
+    block: int = 512
+
+    def check(self) -> StreamOptions:
+        """Returns itself; raises one sentence about what makes no sense."""
+        for name in ("made_up", "variants", "clips", "block"):
+            if getattr(self, name) < 1:
+                raise NitrogenError(f"data.stream.{name} is {getattr(self, name)}: 1 is the least")
+        if self.block % GROUP:
+            raise NitrogenError(
+                f"data.stream.block is {self.block}, where a multiple of {GROUP} is needed"
+            )
+        if not 0 <= self.recorded <= 1:
+            raise NitrogenError(
+                f"data.stream.recorded is {self.recorded}, where a share of 0 to 1 is needed"
+            )
+        return self
 
 
 def block(scenes: Scenes, options: StreamOptions, seed: int, number: int) -> Samples:
-    """The BLOCK samples with this number, mixed."""
+    """The samples of the block with this number, mixed."""
     rng = np.random.default_rng([seed, number])
     mixed: Samples = {}
-    for rows in rng.permutation(BLOCK).reshape(-1, GROUP):
+    for rows in rng.permutation(options.block).reshape(-1, GROUP):
         recorded = rng.random() < options.recorded
         pool = min(options.clips, options.made_up) if recorded else options.made_up
         at = int(rng.integers(pool + len(scenes.skins)))
@@ -56,7 +72,7 @@ def block(scenes: Scenes, options: StreamOptions, seed: int, number: int) -> Sam
         part["clip"] = np.full(GROUP, skin, np.int32)
         for name, array in part.items():
             if name not in mixed:
-                mixed[name] = np.empty((BLOCK, *array.shape[1:]), array.dtype)
+                mixed[name] = np.empty((options.block, *array.shape[1:]), array.dtype)
             mixed[name][rows] = array
     return mixed
 
@@ -98,7 +114,7 @@ class Stream:
             raise NitrogenError(
                 f"stream: batch is {batch}, where a multiple of the {hosts} hosts is needed"
             )
-        self.options, self.stream, self.batch, self.seed = options, stream, batch, seed
+        self.options, self.stream, self.batch, self.seed = options, stream.check(), batch, seed
         self.host, self.hosts, self.position = host, hosts, position
         if workers:
             self._pool: concurrent.futures.Executor = concurrent.futures.ProcessPoolExecutor(
@@ -117,12 +133,13 @@ class Stream:
         own = self.batch // self.hosts
         first = self.position + self.host * own
         numbers = np.arange(first, first + own)
-        blocks = numbers // BLOCK
+        size = self.stream.block
+        blocks = numbers // size
         for old in [n for n in self._have if n < blocks[0]]:
             del self._have[old]
         found = [
             {
-                name: array[numbers[blocks == number] % BLOCK]
+                name: array[numbers[blocks == number] % size]
                 for name, array in self._block(int(number)).items()
             }
             for number in np.unique(blocks)
@@ -233,6 +250,7 @@ class ParserData:
     workers: int = 0
 
     def fit(self, task: Any) -> Any:
+        self.stream.check()
         return task.check()
 
     def open(
@@ -262,4 +280,4 @@ class ParserData:
             return None
         first = HELD_OUT if held_out else 0
         number = self.held_out if held_out else min(self.held_out, self.stream.clips)
-        return Clips(Scenes(self.scenes, 4), batch, first, number, host, hosts)
+        return Clips(Scenes(self.scenes), batch, first, number, host, hosts)

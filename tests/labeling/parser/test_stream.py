@@ -8,25 +8,18 @@ import numpy as np
 import pytest
 
 from nitrogen_jax.errors import NitrogenError
-from nitrogen_jax.labeling.parser import scene_cache, stream
+from nitrogen_jax.labeling.parser import samples, stream
 from nitrogen_jax.labeling.parser.scene_cache import SceneOptions, Scenes
 from nitrogen_jax.labeling.parser.slots import CLICKS, READ
 from nitrogen_jax.labeling.parser.stream import ParserData, Stream, StreamOptions
 
-SMALL = StreamOptions(made_up=3, variants=1, clips=2, recorded=0.3)
+SMALL = StreamOptions(made_up=3, variants=1, clips=2, recorded=0.3, block=32)
 
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
     """Scenes that are made once for all tests here."""
-    return SceneOptions(folder=str(tmp_path_factory.mktemp("scenes")))
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Blocks of few samples, and few backgrounds."""
-    monkeypatch.setattr(stream, "BLOCK", 32)
-    monkeypatch.setattr(scene_cache, "PICTURES", 3)
+    return SceneOptions(pictures=3, folder=str(tmp_path_factory.mktemp("scenes")))
 
 
 def taken(options, batch, number, **more):
@@ -73,6 +66,16 @@ def test_hosts_share_a_batch(options):
         Stream(options, SMALL, 16, seed=0, hosts=3)
 
 
+def test_a_process_makes_the_same_samples(options):
+    same(taken(options, 16, 3, workers=1)[0], taken(options, 16, 3)[0])
+
+
+@pytest.mark.parametrize("wrong", [{"block": 12}, {"recorded": 1.5}, {"clips": 0}])
+def test_options_that_make_no_sense_are_refused(options, wrong):
+    with pytest.raises(NitrogenError, match=rf"data\.stream\.{next(iter(wrong))} is"):
+        Stream(options, dataclasses.replace(SMALL, **wrong), 16, seed=0)
+
+
 def test_other_seeds_and_blocks_are_other_samples(options):
     scenes = Scenes(options)
     first = stream.block(scenes, SMALL, 0, 0)
@@ -90,7 +93,7 @@ def test_kept_scenes_are_what_they_were_when_they_were_made(options):
 
 
 def test_a_damaged_file_of_a_scene_is_made_anew(tmp_path):
-    options = SceneOptions(folder=str(tmp_path))
+    options = SceneOptions(pictures=3, folder=str(tmp_path))
     made = vars(Scenes(options).drawn(0, 0))
     (path,) = tmp_path.glob("drawn-*.npz")
     path.write_bytes(path.read_bytes()[:1000])
@@ -115,8 +118,6 @@ def test_pressed_buttons_look_pressed(options):
     """Frames of an opaque scene agree with the half of the template that the labels name."""
     scene = Scenes(options).drawn(1, 0)
     rng = np.random.default_rng(2)  # whose first number makes the overlay opaque
-    from nitrogen_jax.labeling.parser import samples
-
     part = samples.from_drawn(scene, rng, 64, Scenes(options).grounds)
     seen = right = 0
     for slot, at in enumerate(samples.PRESS_READ):

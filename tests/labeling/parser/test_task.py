@@ -12,7 +12,7 @@ import pytest
 
 from nitrogen_jax import config as configs
 from nitrogen_jax.errors import NitrogenError
-from nitrogen_jax.labeling.parser import heat, network, scene_cache, stream
+from nitrogen_jax.labeling.parser import heat, network
 from nitrogen_jax.labeling.parser.scene_cache import SceneOptions
 from nitrogen_jax.labeling.parser.slots import CLICKS, PRESS_CORNERS, PRESSES, READ
 from nitrogen_jax.labeling.parser.stream import ParserData, StreamOptions
@@ -143,12 +143,10 @@ def test_the_config_says_what_it_should():
     assert found.task.check().network.outputs == 3
 
 
-def test_the_trainer_makes_the_loss_smaller(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "BLOCK", 64)
-    monkeypatch.setattr(scene_cache, "PICTURES", 3)
+def test_the_trainer_makes_the_loss_smaller(tmp_path):
     data = ParserData(
-        SceneOptions(folder=str(tmp_path / "scenes")),
-        StreamOptions(made_up=2, variants=1, clips=1),
+        SceneOptions(pictures=3, folder=str(tmp_path / "scenes")),
+        StreamOptions(made_up=2, variants=1, clips=1, block=64),
         held_out=1,
     )
     config = TrainConfig(
