@@ -132,7 +132,7 @@ def _alike(where: np.ndarray) -> np.ndarray:
 def _states(element: Element) -> Iterator[tuple[tuple[float, ...], States]]:
     """(value, state of the pad) of each state; the first is at rest."""
     if element.kind == "stick":
-        clicks = (0, 1) if _differ(element.sprites) and element.button is not None else (0,)
+        clicks = (0, 1) if element.buttons else (0,)
         axis = np.linspace(-REACH, REACH, GRID)
         for click in clicks:
             for y in axis:
@@ -164,11 +164,6 @@ def _states(element: Element) -> Iterator[tuple[tuple[float, ...], States]]:
 def rest(model: ElementModel) -> int:
     """Which state is that of a pad that nobody touches."""
     return GRID * GRID // 2 if model.element.kind == "stick" else 0
-
-
-def _differ(sprites: tuple[np.ndarray, ...]) -> bool:
-    one, other = sprites[0].astype(int), sprites[1].astype(int)
-    return one.shape != other.shape or np.abs(one - other).mean() > 1
 
 
 def _others(

@@ -76,11 +76,16 @@ class Element:
         if self.kind in ("stick", "trigger") and self.side is None:
             raise NitrogenError(f"element {self.name}: a {self.kind} needs a side")
 
-    @functools.cached_property
+    @property
     def shows(self) -> bool:
+        """Whether it can look different from what it is at rest."""
+        return self.kind in ("stick", "dpad") or self.press_shows
+
+    @functools.cached_property
+    def press_shows(self) -> bool:
         """Whether its sprites differ; some presets have nothing where a pressed one should be."""
-        if self.kind in ("texture", "stick", "dpad"):
-            return self.kind != "texture"
+        if self.kind in ("texture", "dpad"):
+            return self.kind == "dpad"
         plain, pressed = (sprite.astype(np.int32) for sprite in self.sprites)
         if plain.shape != pressed.shape:
             return True
@@ -91,7 +96,7 @@ class Element:
     @property
     def buttons(self) -> tuple[str, ...]:
         """The buttons that can be seen on it."""
-        if not self.shows:
+        if not self.press_shows:
             return ()
         if self.kind == "dpad":
             return ("DPAD_LEFT", "DPAD_RIGHT", "DPAD_UP", "DPAD_DOWN")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -209,42 +210,48 @@ class Encoder:
         self.bits, self.codec, self.speed = bits, codec, speed
 
     def __enter__(self) -> Encoder:
-        self._file = atomic_path(self.path)
-        temporary = self._file.__enter__()
-        try:
-            self._container = av.open(temporary, "w")
-            stream = self._container.add_stream(CODECS[self.codec], rate=self.rate)
-        except (av.FFmpegError, ValueError, OSError) as error:
-            self._file.__exit__(type(error), error, None)
-            raise NitrogenError(f"cannot write video {self.path}: {error}") from None
-        stream.width, stream.height = self.size
-        stream.pix_fmt, stream.bit_rate = "yuv420p", self.bits
-        context = stream.codec_context
-        context.thread_count = 1
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        context.color_range = LIMITED
-        if self.codec == "h264":
-            limit = {"maxrate": str(self.bits), "bufsize": str(2 * self.bits)}
-            stream.options = {"preset": self.speed, "g": "250", **limit}
-        else:
-            stream.options = {"deadline": "realtime", "cpu-used": "8", "g": "250"}
-        self._stream, self._from_rgb, self._frames = stream, FromRGB(), 0
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path))
+            try:
+                self._container = stack.enter_context(av.open(temporary, "w"))
+                stream = self._container.add_stream(CODECS[self.codec], rate=self.rate)
+            except (av.FFmpegError, ValueError, OSError) as error:
+                raise NitrogenError(f"cannot write video {self.path}: {error}") from None
+            stream.width, stream.height = self.size
+            stream.pix_fmt, stream.bit_rate = "yuv420p", self.bits
+            context = stream.codec_context
+            context.thread_count = 1
+            context.colorspace = context.color_primaries = context.color_trc = BT709
+            context.color_range = LIMITED
+            if self.codec == "h264":
+                limit = {"maxrate": str(self.bits), "bufsize": str(2 * self.bits)}
+                stream.options = {"preset": self.speed, "g": "250", **limit}
+            else:
+                stream.options = {"deadline": "realtime", "cpu-used": "8", "g": "250"}
+            self._stream, self._from_rgb, self._frames = stream, FromRGB(), 0
+            self._stack = stack.pop_all()
         return self
 
     def write(self, frame: np.ndarray) -> None:
         """Adds a frame (height, width, 3) uint8 RGB."""
         picture = self._from_rgb(frame)
         picture.pts, picture.time_base = self._frames, 1 / self.rate
-        self._container.mux(self._stream.encode(picture))
+        self._encode(picture)
         self._frames += 1
 
-    def __exit__(self, kind, error, trace) -> None:
+    def _encode(self, picture: av.VideoFrame | None) -> None:
         try:
-            if error is None:
-                self._container.mux(self._stream.encode(None))
-            self._container.close()
-        finally:
-            self._file.__exit__(kind, error, trace)
+            self._container.mux(self._stream.encode(picture))
+        except (av.FFmpegError, ValueError) as error:
+            raise NitrogenError(f"cannot write video {self.path}: {error}") from None
+
+    def __exit__(self, kind, error, trace) -> None:
+        # The stack closes the file, and keeps it only where nothing has failed.
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            self._encode(None)
 
 
 def describe(plan: ClipPlan) -> str:

@@ -58,7 +58,7 @@ class FromFolder:
 
     def _of(self, path: Path, size: tuple[int, int], rate: float) -> Iterator[np.ndarray]:
         if path.suffix.lower() in IMAGES:
-            picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+            picture = _image(path)
             if picture is not None:
                 yield from [fitted(picture, size)] * max(1, round(3 * rate))
             return
@@ -67,6 +67,14 @@ class FromFolder:
                 yield fitted(frame.picture(), size)
         except video.Damaged:
             return
+
+
+def _image(path: Path) -> np.ndarray | None:
+    """(h, w, 3) uint8 RGB; None where it cannot be read."""
+    try:
+        return cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # such as more pixels than are allowed
+        return None
 
 
 def fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -6,7 +6,6 @@ A file of traces is an .npz with `sticks_NN` (T, 4): left x, y, right x, y in [-
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,17 +55,36 @@ def read(paths: Sequence[Path]) -> tuple[list[Trace], list[str]]:
     return traces, faults
 
 
-def _read_file(path: Path) -> tuple[list[Trace], list[str]]:
+def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         # NOTE: arrays of objects would be unpickled: they are refused.
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise NitrogenError(f"traces {path} cannot be read as .npz: {error}") from None
-    names = [str(name) for name in arrays.get("button_names", ())]
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            raise NitrogenError(f"traces {path} are a single array, where an .npz is needed")
+        with content:
+            return {name: content[name] for name in content.files}
+    except NitrogenError:
+        raise
+    except Exception as error:  # whatever zipfile, zlib and NumPy make of damage
+        why = str(error) or type(error).__name__
+        raise NitrogenError(f"traces {path} cannot be read as .npz: {why}") from None
+
+
+def _read_file(path: Path) -> tuple[list[Trace], list[str]]:
+    arrays = _arrays(path)
+    given = arrays.get("button_names", np.zeros(0, str))
+    if given.ndim != 1 or given.dtype.kind not in "U":
+        raise NitrogenError(
+            f"traces {path}: button_names are {given.dtype} {given.shape}, where (k,) strings are "
+            "needed"
+        )
+    names = given.tolist()
     unknown = [name for name in names if name not in BUTTON_INDEX]
     if unknown:
         raise NitrogenError(f"traces {path}: there is no button {', '.join(unknown)[:100]}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise NitrogenError(f"traces {path}: button {twice} is named twice")
     traces, faults = [], []
     for key in sorted(name for name in arrays if name.startswith("sticks_")):
         tail = key.removeprefix("sticks_")
@@ -81,7 +99,7 @@ def _read_file(path: Path) -> tuple[list[Trace], list[str]]:
 
 def _states(arrays: dict[str, np.ndarray], tail: str, names: list[str]) -> States:
     sticks = arrays[f"sticks_{tail}"]
-    if sticks.ndim != 2 or sticks.shape[1] != 4 or sticks.dtype.kind not in "fiu":
+    if sticks.ndim != 2 or sticks.shape[1] != 4:
         raise NitrogenError(f"sticks are {sticks.dtype} {sticks.shape}, where (T, 4) is needed")
     length = len(sticks)
     buttons = arrays.get(f"buttons_{tail}", np.zeros((length, len(names)), bool))
@@ -93,6 +111,8 @@ def _states(arrays: dict[str, np.ndarray], tail: str, names: list[str]) -> State
     if analog.shape != (length, 2):
         raise NitrogenError(f"triggers have shape {analog.shape}, where {(length, 2)} is needed")
     for what, values in (("sticks", sticks), ("triggers", analog), ("buttons", buttons)):
+        if values.dtype.kind not in "biuf":
+            raise NitrogenError(f"{what} are {values.dtype}, where numbers are needed")
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             row = int(np.argwhere(~np.isfinite(values))[0][0])
             raise NitrogenError(f"{what} hold a value that is not finite in row {row}")

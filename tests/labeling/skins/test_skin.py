@@ -28,6 +28,17 @@ def test_what_can_be_seen():
     assert [one.name for one in skin.elements if not one.moves] == ["body"]
 
 
+def test_a_press_that_changes_nothing_cannot_be_seen():
+    same = presets.sprite(), presets.sprite()
+    stick = Element("stick", "l", (0, 0), same, "LEFT_THUMB", "left", (3, 3))
+    button = Element("button", "a", (0, 0), same, "SOUTH")
+    assert (stick.buttons, button.buttons) == ((), ())
+    assert (stick.shows, button.shows) == (True, False)
+    assert (stick.moves, button.moves) == (True, False)
+    other = same[0], presets.sprite(colour=(0, 0, 0))
+    assert replace(stick, sprites=other).buttons == ("LEFT_THUMB",)
+
+
 def test_an_element_covers_all_that_its_stick_reaches():
     stick = Element("stick", "s", (20, 30), (sprite(10, 8),) * 2, None, "left", (4, 2))
     assert stick.extent == (16, 28, 34, 40)
