@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +90,11 @@ class NetReader:
 
     @staticmethod
     def shipped() -> NetReader:
-        """With the parameters that come with this package; one sentence where none do."""
-        return NetReader(*weights.shipped())
+        """With the parameters that come with this package; one sentence where none do.
+
+        The same one every time: its programs are compiled once for all videos of a process.
+        """
+        return _shipped()
 
     def raw(self, mosaics: np.ndarray, template: np.ndarray) -> Raw:
         """Mosaics (N, 96, 96, 3) of consecutive frames, all with one template (96, 96, 8)."""
@@ -112,6 +116,11 @@ class NetReader:
         seen = canonical(skin, at, block.region, block.colours)
         mosaics = seen.cut.planes(block.crops)
         return settled(self.raw(mosaics, faded(seen.template, opacity)), seen.slots)
+
+
+@functools.cache
+def _shipped() -> NetReader:
+    return NetReader(*weights.shipped())
 
 
 def settled(raw: Raw, slots: Slots) -> NetReading:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("jax")
+pytest.importorskip("av")
+pytest.importorskip("safetensors")
+
 from nitrogen_jax import gamepad
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.labeling import agree

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nitrogen_jax.labeling.parser import heat
+
+TARGET, POSITION = jax.jit(heat.target), jax.jit(heat.position)
+ENTROPY = jax.jit(heat.cross_entropy)
 
 INSIDE = st.floats(-3.0, 3.0)  # further out the map itself ends
 
@@ -14,23 +18,23 @@ INSIDE = st.floats(-3.0, 3.0)  # further out the map itself ends
 @settings(max_examples=40, deadline=None)
 @given(INSIDE, INSIDE)
 def test_a_position_is_read_back_from_its_perfect_map(x, y):
-    logits = np.log(np.asarray(heat.target(np.array([[x, y]], np.float32))) + 1e-12)
-    at, mass = heat.position(logits)
+    logits = np.log(np.asarray(TARGET(np.array([[x, y]], np.float32))) + 1e-12)
+    at, mass = POSITION(logits)
     # What is cut off beyond the neighbours moves a mean by 0.4 % of a cell at most.
     np.testing.assert_allclose(np.asarray(at)[0], [x, y], atol=0.005)
     assert np.asarray(mass)[0] > 0.99
 
 
 def test_far_peaks_do_not_pull():
-    wanted = np.asarray(heat.target(np.array([-3.0, -3.0], np.float32)))
-    other = np.asarray(heat.target(np.array([4.0, 4.0], np.float32)))
-    at, mass = heat.position(np.log(0.7 * wanted + 0.3 * other + 1e-12)[None])
+    wanted = np.asarray(TARGET(np.array([-3.0, -3.0], np.float32)))
+    other = np.asarray(TARGET(np.array([4.0, 4.0], np.float32)))
+    at, mass = POSITION(np.log(0.7 * wanted + 0.3 * other + 1e-12)[None])
     np.testing.assert_allclose(np.asarray(at)[0], [-3, -3], atol=0.01)
     assert abs(float(mass[0]) - 0.7) < 0.01
 
 
 def test_targets_are_gaussians_that_sum_to_one():
-    wanted = np.asarray(heat.target(np.array([1.0, -2.0], np.float32)))
+    wanted = np.asarray(TARGET(np.array([1.0, -2.0], np.float32)))
     assert abs(wanted.sum() - 1) < 1e-6
     assert np.unravel_index(wanted.argmax(), wanted.shape) == (3, 6)  # rows are y
     ratio = wanted[3, 7] / wanted[3, 6]
@@ -38,10 +42,10 @@ def test_targets_are_gaussians_that_sum_to_one():
 
 
 def test_cross_entropy_is_zero_for_the_target_and_positive_for_others():
-    wanted = heat.target(np.array([[0.3, 1.2], [2.0, 0.0]], np.float32))
-    same = np.asarray(heat.cross_entropy(np.log(np.asarray(wanted) + 1e-30), wanted))
+    wanted = TARGET(np.array([[0.3, 1.2], [2.0, 0.0]], np.float32))
+    same = np.asarray(ENTROPY(np.log(np.asarray(wanted) + 1e-30), wanted))
     np.testing.assert_allclose(same, 0, atol=1e-5)
-    flat = np.asarray(heat.cross_entropy(np.zeros((2, 11, 11), np.float32), wanted))
+    flat = np.asarray(ENTROPY(np.zeros((2, 11, 11), np.float32), wanted))
     entropy = -(np.asarray(wanted) * np.log(np.asarray(wanted) + 1e-30)).sum((1, 2))
     np.testing.assert_allclose(flat, np.log(121) - entropy, rtol=1e-5)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("jax")
+pytest.importorskip("av")
+
 from nitrogen_jax.labeling.parser import metrics
 from nitrogen_jax.labeling.parser.metrics import Rows
 

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("jax")
+pytest.importorskip("av")
+
 from nitrogen_jax.gamepad import BUTTON_INDEX, COLUMNS
 from nitrogen_jax.labeling.parser import mosaic
 from nitrogen_jax.labeling.parser import slots as canonical_slots

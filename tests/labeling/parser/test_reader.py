@@ -9,6 +9,8 @@ import jax
 import numpy as np
 import pytest
 
+pytest.importorskip("jax")
+pytest.importorskip("av")
 pytest.importorskip("safetensors")
 
 from nitrogen_jax.errors import NitrogenError

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+pytest.importorskip("av")
+
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.labeling.parser import samples, stream
 from nitrogen_jax.labeling.parser.scene_cache import SceneOptions, Scenes

@@ -10,6 +10,10 @@ import jax
 import numpy as np
 import pytest
 
+pytest.importorskip("jax")
+pytest.importorskip("av")
+pytest.importorskip("safetensors")
+
 from nitrogen_jax import config as configs
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.labeling.parser import heat, network
