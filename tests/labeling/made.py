@@ -140,3 +140,22 @@ def corner_error(found: Placement, true: Placement, skin: Skin) -> float:
     corners = np.array([(x, y) for x in (0, skin.size[0]) for y in (0, skin.size[1])])
     one, other = (at.scale * corners + np.array([at.x, at.y]) for at in (found, true))
     return float(np.hypot(*(one - other).T).max())
+
+
+def tinted(skin: Skin, name: str, gain: Sequence[float], pressed: bool = False) -> Skin:
+    """A sibling in other colours.
+
+    Args:
+        gain: of red, green and blue.
+        pressed: whether only the pressed sprites of buttons and sticks change.
+    """
+    elements = []
+    for element in skin.elements:
+        sprites = list(element.sprites)
+        for at, one in enumerate(sprites):
+            if at or not pressed:
+                tint = one.copy()
+                tint[..., :3] = (one[..., :3] * np.array(gain)).clip(0, one[..., 3:])
+                sprites[at] = tint
+        elements.append(replace(element, sprites=tuple(sprites)))
+    return replace(skin, name=name, elements=tuple(elements))

@@ -22,6 +22,8 @@ SMOOTH = 4.0  # pixels; wider structures are no detail
 MARGIN = 10  # pixels around a skin
 MOVING = 0.3  # weight of pixels that sticks may leave or cover
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
+SHRINKS = (4, 2)  # by which pictures are made smaller to find the way from further off
+LEAST_WIDTH = 16  # pixels of a skin in a smaller picture
 CANVAS = 1.6  # pixels at which a skin is drawn once, for one of the picture
 
 
@@ -146,13 +148,31 @@ def _fit(
     return opacity, np.clip(levels, 0, 255 * opacity)
 
 
-def refine(colours: np.ndarray, drawn: Drawn, at: Placement, rounds: int = 8) -> Placement:
-    """The placement near another at which a picture agrees best, by Gauss-Newton steps.
+def refine(colours: np.ndarray, drawn: Drawn, at: Placement) -> Placement:
+    """The placement near another at which a picture agrees best.
+
+    Details guide from no further than their own width: the way is sought in smaller pictures first,
+    from up to some 5 % of scale off.
 
     Args:
         colours: (H, W, 3) uint8 RGB.
     """
-    best, at = compare(colours, drawn, at).score, at
+    start = at = Placement(*map(float, at))
+    for shrink in SHRINKS:
+        if at.scale * drawn.skin.size[0] >= LEAST_WIDTH * shrink:
+            height, width = (side // shrink * shrink for side in colours.shape[:2])
+            small = colours[:height, :width]
+            small = cv2.resize(small, None, None, 1 / shrink, 1 / shrink, cv2.INTER_AREA)
+            near = _climbed(small, drawn, Placement(*(number / shrink for number in at)))
+            at = Placement(*(number * shrink for number in near))
+    if compare(colours, drawn, at).score < compare(colours, drawn, start).score:
+        at = start
+    return _climbed(colours, drawn, at)
+
+
+def _climbed(colours: np.ndarray, drawn: Drawn, at: Placement, rounds: int = 8) -> Placement:
+    """`refine` in one picture, by Gauss-Newton steps."""
+    best = compare(colours, drawn, at).score
     centre = np.array(drawn.skin.size) / 2
     step = 1.0
     for _ in range(rounds):
@@ -173,10 +193,12 @@ def refine(colours: np.ndarray, drawn: Drawn, at: Placement, rounds: int = 8) ->
         slope = np.stack(slopes, 1)
         root = np.sqrt(weight.ravel())
         normal = (slope * root[:, None]).T @ (slope * root[:, None])
+        if np.trace(normal) < 1e-6:  # nothing to be seen of the skin
+            return at
         right = (slope * root[:, None]).T @ (root * (seen - base).ravel())
         move = np.linalg.solve(normal + 1e-3 * np.trace(normal) / 3 * np.eye(3), right)
         move = np.clip(move, -6, 6) * step
-        there = _moved(at, centre, 0.33 * move[0], 0.33 * move[1], grown * move[2])
+        there = _moved(at, centre, *(0.33 * move[:2]), grown * move[2])
         score = compare(colours, drawn, there).score
         if score <= best:
             step /= 2
@@ -196,4 +218,4 @@ def _moved(
     """A placement moved by pixels and grown around the skin's centre."""
     scale = at.scale * (1 + grow)
     shift = centre * (at.scale - scale)
-    return Placement(scale, at.x + dx + float(shift[0]), at.y + dy + float(shift[1]))
+    return Placement(float(scale), float(at.x + dx + shift[0]), float(at.y + dy + shift[1]))

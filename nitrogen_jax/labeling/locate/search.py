@@ -21,7 +21,7 @@ REDUCED = 640  # pixels of the picture's width while it is searched
 def everywhere(
     picture: np.ndarray, library: Library, mask: np.ndarray | None = None
 ) -> list[Candidate]:
-    """The places with the highest correlation, best first.
+    """The places whose correlation is least by chance, best first.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
@@ -53,14 +53,29 @@ def everywhere(
                 at = Placement(scale * shrink, (x + left) * shrink, (y + top) * shrink)
                 found.append((score, Candidate(skin, at, 0)))
             width *= STEP
-    found.sort(key=lambda one: -one[0])
-    return [candidate for _, candidate in found[:KEPT]]
+    kept: list[Candidate] = []
+    for _, one in sorted(found, key=lambda one: -one[0]):
+        if not any(_same(one, other) for other in kept):
+            kept.append(one)
+    return kept[:KEPT]
+
+
+def _same(one: Candidate, other: Candidate) -> bool:
+    """Whether two candidates are neighbours: refinement leads from both to the same place."""
+    (x, y, wide, high), there = one.at.box(one.skin), other.at.box(other.skin)
+    far = abs(x + wide / 2 - there[0] - there[2] / 2) + abs(y + high / 2 - there[1] - there[3] / 2)
+    close = 1 / STEP**1.5 < wide / there[2] < STEP**1.5
+    return one.skin is other.skin and close and far < 0.1 * wide
 
 
 def _best(
     field: np.ndarray, drawn: Drawn, scale: float
 ) -> tuple[float, float, float, float] | None:
-    """(correlation, scale, x, y) of the best place of a skin at a scale."""
+    """(how little by chance, scale, x, y) of the best place of a skin at a scale.
+
+    Few pixels correlate with anything somewhere: correlations count by what is usual for their
+    number (Fisher's z).
+    """
     skin = drawn.skin
     wide, high = round(skin.size[0] * scale), round(skin.size[1] * scale)
     if wide < 16 or high < 12 or wide > field.shape[1] or high > field.shape[0]:
@@ -73,4 +88,5 @@ def _best(
     similar = cv2.matchTemplate(field, wanted, cv2.TM_CCOEFF_NORMED)
     similar[~np.isfinite(similar)] = 0
     y, x = np.unravel_index(similar.argmax(), similar.shape)
-    return float(similar[y, x]), scale, float(x), float(y)
+    unusual = np.arctanh(min(float(similar[y, x]), 0.999)) * np.sqrt(wide * high)
+    return float(unusual), scale, float(x), float(y)

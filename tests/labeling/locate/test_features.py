@@ -37,7 +37,8 @@ def test_where_the_mask_is_0_there_are_no_key_points():
     mask = np.zeros((120, 160), np.uint8)
     mask[:, :80] = 255
     points = sift(blobs([(40, 30), (101, 78)]), mask).points
-    assert len(points) and points[:, 0].max() < 82
+    assert len(points)
+    assert points[:, 0].max() < 82
 
 
 def test_descriptors_have_unit_length_and_products_of_the_same_points_are_1(shown):
@@ -48,7 +49,8 @@ def test_descriptors_have_unit_length_and_products_of_the_same_points_are_1(show
 
 def test_a_flat_picture_has_none():
     features = sift(np.full((50, 60), 90, np.uint8))
-    assert features.points.shape == (0, 2) and features.descriptors.shape == (0, 128)
+    assert features.points.shape == (0, 2)
+    assert features.descriptors.shape == (0, 128)
     assert len(features.sizes) == len(features.angles) == 0
 
 
@@ -71,7 +73,8 @@ def test_a_match_stands_out_by_the_ratio_of_distances(second, share):
 def test_rows_are_matched_one_by_one():
     similar = np.array([[0.1, 0.9, 0.2], [0.5, 0.5, 0.5], [0.95, 0.1, 0.3]])
     found = match(similar)
-    assert found.first.tolist() == [0, 2] and found.second.tolist() == [1, 0]
+    assert found.first.tolist() == [0, 2]
+    assert found.second.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (4, 0), (4, 1)])
@@ -90,7 +93,8 @@ def test_directions_agree_across_0_degrees():
     one, other = turned(355, 10, 90, 180), turned(5, 350, 60, 0)
     rows = np.arange(4)
     found = upright(one, other, Matches(rows, rows, np.ones(4)))
-    assert found.first.tolist() == [0] and found.second.tolist() == [0]
+    assert found.first.tolist() == [0]
+    assert found.second.tolist() == [0]
 
 
 @given(st.floats(0, 360), st.floats(-180, 180))

@@ -51,9 +51,11 @@ def test_a_skin_that_shows_nothing_has_no_key_points():
     empty = np.zeros((40, 60, 4), np.uint8)
     blank = Skin("blank", (60, 40), (Element("texture", "body", (0, 0), (empty,)),))
     templates = prepare(Library((blank,)))
-    assert templates.descriptors.shape == (0, 128) and len(templates.owner) == 0
+    assert templates.descriptors.shape == (0, 128)
+    assert len(templates.owner) == 0
 
 
 def test_a_library_without_skins_has_no_templates():
     templates = prepare(Library(()))
-    assert templates.templates == () and templates.descriptors.shape == (0, 128)
+    assert templates.templates == ()
+    assert templates.descriptors.shape == (0, 128)

@@ -157,7 +157,8 @@ def test_candidates_name_the_skin_whose_descriptors_match():
         np.zeros(340),
     )
     found = candidates(templates, seen, PICTURE)
-    assert found[0].skin is skins[1] and found[0].inliers > 25
+    assert found[0].skin is skins[1]
+    assert found[0].inliers > 25
     assert found[0].at == pytest.approx((SCALE, X, Y), abs=0.1)
     # Turned by a right angle, none of them is an overlay.
     aside = Features(seen.points, seen.descriptors, seen.sizes, np.full(340, 90.0))
