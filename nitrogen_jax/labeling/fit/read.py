@@ -20,6 +20,9 @@ GROUND = (110.0, 128.0, 128.0)  # of a background nothing is known of: Y, U, V
 PIECE = 512  # frames that are multiplied at a time
 TOLD = 400  # frames from which a scene is told, at most
 ROUNDS = 2  # of telling a scene
+STEP_SHARE = 70.0  # percentile of the differences between states that is a usual one
+LEAST_STEP = 4.0  # standard deviations
+OPEN = 0.3  # of the background seen anywhere, from which on its edges matter
 FEW = 13  # states that have a covariance of their own each
 
 
@@ -84,7 +87,7 @@ def read_element(model: ElementModel, frames: np.ndarray, opacity: float) -> Rea
     scene = unknown(model)
     sample = frames[:: max(1, len(frames) // TOLD)]
     for _ in range(ROUNDS):
-        scores, _ = _scores(model, sample, opacity, scene)
+        scores, _ = _scores(model, sample, opacity, scene, False)
         scene = _told(model, sample, scores.argmax(1), opacity, scene)
     scores, reference = _scores(model, frames, opacity, scene)
     return _reading(model, frames, scores, reference, opacity, scene)
@@ -97,7 +100,7 @@ def _clear(model: ElementModel, opacity: float, state: int | slice) -> np.ndarra
 
 
 def _scores(
-    model: ElementModel, frames: np.ndarray, opacity: float, scene: Scene
+    model: ElementModel, frames: np.ndarray, opacity: float, scene: Scene, robust: bool = True
 ) -> tuple[np.ndarray, Precision]:
     """(N, K) log-likelihoods of the states, up to a constant of each frame.
 
@@ -118,19 +121,55 @@ def _scores(
             )
             columns.append(-0.5 * (energy + own.log_determinant))
         return np.stack(columns, 1), shared
-    # The level of the background, one number for each plane and frame, is whatever suits a state
-    # best: through a state's own clear pixels it changes the contrast of everything drawn there.
+    return _many(model, frames, opacity, templates, shared, noise, robust), shared
+
+
+def _many(
+    model: ElementModel,
+    frames: np.ndarray,
+    opacity: float,
+    templates: np.ndarray,
+    shared: Precision,
+    noise: Noise,
+    robust: bool,
+) -> np.ndarray:
+    """(N, K) log-likelihoods of many states that share a covariance.
+
+    The level of the background, one number for each plane and frame, is whatever suits a state
+    best: through a state's own clear pixels it changes the contrast of everything drawn there.
+    Edges of the background are much rarer than its covariance would have them, and then much
+    stronger: what differs by more than states differ among each other counts as that much only.
+    """
     clear = 1 - opacity * model.alpha
-    centre = templates[rest(model)]
-    apart = templates - centre
-    weighted, seen = shared.times(apart), shared.times(clear)
-    frames = frames - centre
-    total = frames @ weighted.T - 0.5 * (apart * weighted).sum(1)
-    for part, kind in zip(shared.parts, (0, 1, 1), strict=True):
-        level = frames[:, part] @ seen[:, part].T - (apart[:, part] * seen[:, part]).sum(1)
-        loose = (clear[:, part] * seen[:, part]).sum(1) + 1 / noise.ground[kind] ** 2
-        total += 0.5 * level**2 / loose - 0.5 * np.log(loose)
-    return total, shared
+    still = rest(model)
+    looks = shared.whitened(templates - templates[still])
+    seen = shared.whitened(clear)
+    most = _usual_step(looks) if robust and clear.max() > OPEN else np.inf
+    np.clip(looks, -most, most, out=looks)
+    total = np.empty((len(frames), len(templates)), np.float32)
+    for start in range(0, len(frames), PIECE):
+        white = shared.whitened(frames[start : start + PIECE] - templates[still])
+        if np.isfinite(most):
+            for part, kind in zip(shared.parts, (0, 1, 1), strict=True):
+                # A level, here the one that suits rest, is no edge.
+                calm = seen[still, part]
+                level = white[:, part] @ calm / (calm @ calm + 1 / noise.ground[kind] ** 2)
+                plain = level[:, None] * calm
+                white[:, part] = np.clip(white[:, part] - plain, -most, most) + plain
+        score = white @ looks.T - 0.5 * (looks**2).sum(1)
+        for part, kind in zip(shared.parts, (0, 1, 1), strict=True):
+            level = white[:, part] @ seen[:, part].T - (looks[:, part] * seen[:, part]).sum(1)
+            loose = (seen[:, part] ** 2).sum(1) + 1 / noise.ground[kind] ** 2
+            score += 0.5 * level**2 / loose - 0.5 * np.log(loose)
+        total[start : start + PIECE] = score
+    return total
+
+
+def _usual_step(looks: np.ndarray) -> float:
+    """How far whitened states (K, n) differ from rest where they do."""
+    apart = np.abs(looks)
+    apart = apart[apart > 1.0]
+    return max(float(np.percentile(apart, STEP_SHARE)), LEAST_STEP) if apart.size else np.inf
 
 
 def _left(

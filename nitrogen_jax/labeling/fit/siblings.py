@@ -14,6 +14,7 @@ from nitrogen_jax.labeling.planes import Colours, Planes
 from nitrogen_jax.labeling.skins.draw import Region
 from nitrogen_jax.labeling.skins.skin import Skin
 
+LEAST = 1e-4  # of a share; less is rounding
 LOOKED_AT = 240  # frames of a block, spread over it
 CLOSE = 1.6  # times the unexplained share of the best median picture, beyond which it is another
 
@@ -27,7 +28,7 @@ def choose(
     """
     if len(found.siblings) < 2:
         return found
-    left = [1 - score**2 for _, score, _ in found.siblings]
+    left = [max(1 - score**2, LEAST) for _, score, _ in found.siblings]
     likely = [
         one for one, rest in zip(found.siblings, left, strict=True) if rest < CLOSE * min(left)
     ]
