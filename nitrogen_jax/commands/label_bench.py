@@ -24,6 +24,17 @@ again goes on where it was stopped. OUT/bench.json holds everything. Exit code 1
 labelled."""
 
 
+PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"),
+    *("veryslow", "placebo"),
+)
+# What is written down: all that makes a difference and is no place on this machine.
+SETTINGS = (
+    *("clips", "seconds", "seed", "lag", "travel", "width", "opacity", "min_confidence"),
+    *("preset", "skins_unknown"),
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skins", type=Path, nargs="+", required=True, metavar="DIR", help="the locator's library"
@@ -72,19 +83,13 @@ def run(args: argparse.Namespace) -> int:
 
     _check(args)
     known = library.load(args.skins)
-    for path, message in known.faults:
-        terminal.console().print(f"skin {path} is left out: {message}", markup=False)
+    _tell_faults(known)
     options = LabelOptions(keep_confidence=args.min_confidence)
     args.out.mkdir(parents=True, exist_ok=True)
     begun = time.time()
     results = _videos(args, known, options) if args.video else _clips(args, known, options)
     content: dict[str, Any] = reports.report(results)
-    content["settings"] = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(args).items()
-        if name not in ("json", "workers", "out", "skins", "overlay_skins", "traces", "footage")
-        and not isinstance(value, list)
-    }
+    content["settings"] = {name: getattr(args, name) for name in SETTINGS}
     content["wall_seconds"] = time.time() - begun
     with atomic_path(args.out / "bench.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
@@ -100,6 +105,13 @@ def run(args: argparse.Namespace) -> int:
     return 0 if any(one["score"] is not None for one in results) else 1
 
 
+def _tell_faults(skins) -> None:
+    from nitrogen_jax import terminal
+
+    for path, message in skins.faults:
+        terminal.console().print(f"skin {path} is left out: {message}", markup=False)
+
+
 def _check(args: argparse.Namespace) -> None:
     if bool(args.video) != bool(args.truth) or (args.video and len(args.video) != len(args.truth)):
         raise NitrogenError("--video and --truth: give both, one table for each video")
@@ -109,6 +121,14 @@ def _check(args: argparse.Namespace) -> None:
             raise NitrogenError(f"--{name} is {value}, where {least} is the least")
     if not 1 <= args.seconds <= 3600:
         raise NitrogenError(f"--seconds is {args.seconds:g}, where 1 to 3600 is possible")
+    if not 0 <= args.min_confidence <= 1:
+        raise NitrogenError(
+            f"--min-confidence is {args.min_confidence:g}, where 0 to 1 is possible"
+        )
+    if args.preset not in PRESETS:
+        raise NitrogenError(f"--preset {args.preset} is none of {', '.join(PRESETS)}")
+    if args.out.exists() and not args.out.is_dir():
+        raise NitrogenError(f"--out {args.out} is a file, where a folder is needed")
     for name in ("travel", "width", "opacity"):
         low, high = getattr(args, name)
         if not 0 < low <= high or (name == "opacity" and high > 1):
@@ -124,7 +144,10 @@ def _clips(args: argparse.Namespace, known, options) -> list[dict[str, Any]]:
     from nitrogen_jax.labeling.synth import traces
     from nitrogen_jax.labeling.synth.clips import Recipe
 
-    drawn = known if args.overlay_skins is None else library.load(args.overlay_skins)
+    drawn = known
+    if args.overlay_skins is not None:
+        drawn = library.load(args.overlay_skins)
+        _tell_faults(drawn)
     if args.traces:
         pads, faults = traces.read(args.traces)
         for message in faults:

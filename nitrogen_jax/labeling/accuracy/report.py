@@ -25,12 +25,15 @@ COLUMNS = (
 def report(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Everything about some clips.
 
-    overall: clips of known skins and without an overlay; core: those of them within the bounds in
-    which labels are meant to be good; all_frames: overall without dropping unsure frames; unknown:
-    clips whose skin the locator was not given; skins: by name; cpu: CPU-seconds per hour of video.
+    overall: clips of known skins and without an overlay, or all clips where no skin is known; core:
+    those of them within the bounds in which labels are meant to be good; all_frames: overall
+    without dropping unsure frames; unknown: clips whose skin the locator was not given; skins:
+    overall by name; cpu: CPU-seconds per hour of video.
     """
-    known = [one for one in results if one["kind"] in ("known", "none")]
     unknown = [one for one in results if one["kind"] == "unknown"]
+    known = [one for one in results if one["kind"] != "unknown"]
+    if not any(one["kind"] == "known" for one in known):
+        known = list(results)
     core = [one for one in known if one["core"]]
     skins = sorted({one["skin"] for one in known if one["skin"] is not None})
     whole = [{**one, "score": one.get("score_all")} for one in known]

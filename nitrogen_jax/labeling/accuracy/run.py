@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -58,7 +59,7 @@ def run_all(
     results: dict[str, dict[str, Any]] = {}
     todo = []
     for case in cases:
-        before = _before(folder / f"{case.plan.name}.json", case)
+        before = _before(folder / f"{case.plan.name}.json", case, setting)
         if before is None:
             todo.append(case)
         else:
@@ -75,9 +76,13 @@ def run_all(
         try:
             with ProcessPoolExecutor(workers, get_context("spawn"), _quiet) as pool:
                 futures = {pool.submit(clip, case, setting): case for case in todo}
-                for future in as_completed(futures):
-                    results[futures[future].plan.name] = future.result()
-                    advance(1)
+                try:
+                    for future in as_completed(futures):
+                        results[futures[future].plan.name] = future.result()
+                        advance(1)
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)  # else all others are done first
+                    raise
         finally:
             for name, value in before_.items():
                 os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
@@ -90,14 +95,48 @@ def _quiet() -> None:
     cv2.setNumThreads(1)
 
 
-def _before(path: Path, case: Case) -> dict[str, Any] | None:
+def _before(path: Path, case: Case, setting: Setting) -> dict[str, Any] | None:
     """The result of an earlier call for the same clip."""
     try:
         result = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    same = isinstance(result, dict) and result.get("plan") == json.loads(clips.describe(case.plan))
+    wanted = json.loads(json.dumps(_origin(case, setting)))
+    same = isinstance(result, dict) and all(
+        result.get(name) == value for name, value in wanted.items()
+    )
     return result if same else None
+
+
+def _origin(case: Case, setting: Setting) -> dict[str, Any]:
+    """Everything that decides a result."""
+    skins = repr([(skin.name, skin.geometry) for skin in setting.known.skins])
+    return {
+        "plan": asdict(case.plan),
+        "picture": _picture(setting),
+        "options": asdict(setting.options),
+        "skins_unknown": setting.skins_unknown,
+        "library": hashlib.sha256(skins.encode()).hexdigest()[:16],
+    }
+
+
+def _picture(setting: Setting) -> dict[str, Any]:
+    """What decides a video beside its plan."""
+    footage = setting.footage
+    return {"footage": None if footage is None else str(footage), "preset": setting.preset}
+
+
+def _render(case: Case, setting: Setting, path: Path) -> None:
+    """Renders a clip, unless its video was kept; a note beside that tells what it is of."""
+    note = path.with_suffix(".plan.json")
+    said = json.dumps({"plan": asdict(case.plan), **_picture(setting)}) + "\n"
+    if path.exists() and note.exists() and note.read_text() == said:
+        return
+    note.unlink(missing_ok=True)
+    footage = MadeUp() if setting.footage is None else FromFolder(setting.footage)
+    clips.render(case.plan, case.skin, case.trace, footage, path, setting.preset)
+    with atomic_path(note) as temporary:
+        temporary.write_text(said)
 
 
 def clip(case: Case, setting: Setting) -> dict[str, Any]:
@@ -105,9 +144,7 @@ def clip(case: Case, setting: Setting) -> dict[str, Any]:
     path = setting.out / "clips" / f"{case.plan.name}.mp4"
     if case.plan.codec == "vp9":
         path = path.with_suffix(".mkv")
-    footage = MadeUp() if setting.footage is None else FromFolder(setting.footage)
-    if not path.exists():
-        clips.render(case.plan, case.skin, case.trace, footage, path, setting.preset)
+    _render(case, setting, path)
     did, _ = clips.truth(case.plan, case.skin, case.trace)
     box = None if case.skin is None else case.plan.at.box(case.skin)
     buttons = () if case.skin is None else case.skin.buttons
@@ -120,12 +157,13 @@ def clip(case: Case, setting: Setting) -> dict[str, Any]:
         "skin": case.plan.skin,
         "layout": None if case.skin is None else case.skin.geometry,
         "core": core(case.plan, case.skin),
-        "plan": asdict(case.plan),
+        **_origin(case, setting),
     }
     with atomic_path(setting.out / "clips" / f"{case.plan.name}.json") as temporary:
         temporary.write_text(json.dumps(result) + "\n")
     if not setting.keep:
         path.unlink(missing_ok=True)
+        path.with_suffix(".plan.json").unlink(missing_ok=True)
     return json.loads(json.dumps(result))
 
 
@@ -144,7 +182,11 @@ def label_and_score(
         box: where the overlay is; None where that is not known, or where there is none.
     """
     try:
+        if not library.skins:
+            raise VideoFailure("no_overlay", f"video {path}: the library has no skin left")
         labels = label_video(path, library, options)
+        if not labels.segments:
+            raise VideoFailure("no_overlay", f"video {path}: no element of it can be read")
     except VideoFailure as failure:
         missing = {"accepted": False, "located": False, "score": None}
         return {**missing, "cause": failure.cause, "message": str(failure), "iou": 0.0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,52 +103,90 @@ def _onsets(said: np.ndarray, was: np.ndarray, kept: np.ndarray) -> tuple[int, i
 def summary(clips: Sequence[Mapping[str, Any]], seed: int = 0) -> dict[str, Any]:
     """The metrics of some clips, each with a 95 % interval over clips (bootstrap).
 
+    `intervals` holds [low, high] for each metric but the number of clips; None where there are
+    too few of them.
+
     Args:
         clips: what `run.clip` returns: kind ("known", "unknown", "none"), frames, located (bool),
             accepted (bool), score (as `score`, None where nothing was read).
     """
-    rng = np.random.default_rng(seed)
-    point = _metrics(clips)
+    rng, number = np.random.default_rng(seed), len(clips)
+    table = _table(clips)
+    point = _metrics(table, np.ones(number, int))
     draws = [
-        _metrics([clips[i] for i in rng.integers(0, len(clips), len(clips))])
-        for _ in range(TRIED if len(clips) > 1 else 0)
+        _metrics(table, np.bincount(rng.integers(0, number, number), minlength=number))
+        for _ in range(TRIED if number > 1 else 0)
     ]
-    intervals = {}
-    for name in point:
+    intervals: dict[str, list[float] | None] = {}
+    for name in point.keys() - {"clips"}:
         values = [draw[name] for draw in draws if draw[name] is not None]
-        if values and name not in ("clips", "false_accepts"):
-            intervals[name] = [float(v) for v in np.percentile(values, [2.5, 97.5])]
+        intervals[name] = np.percentile(values, [2.5, 97.5]).tolist() if values else None
     return {**point, "intervals": intervals}
 
 
-def _metrics(clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    shown = [one for one in clips if one["kind"] != "none"]
-    scores = [one["score"] for one in shown if one["score"] is not None]
-    sticks = [
-        stick for one in scores for stick in one["sticks"].values() if stick["r2"] is not None
-    ]
-    raw, best = ([stick[name] for stick in sticks] for name in ("r2", "r2_bestlag"))
-    counts: dict[str, np.ndarray] = {}
-    for one in scores:
-        for name, six in one["buttons"].items():
-            counts[name] = counts.get(name, np.zeros(6, int)) + six
-    pressed = [six for six in counts.values() if six[0] + six[2] > 0]
-    begun = [six for six in counts.values() if six[5] > 0]
-    cells = sum(one["cells"] for one in scores)
-    frames = sum(one["frames"] for one in shown)
-    kept = sum(one["kept"] for one in scores)
+class _Table(NamedTuple):
+    """What some clips add to the metrics, as arrays, so that resampling them is quick.
+
+    Attributes:
+        sums: name -> (C,) of each clip; zero where a clip does not count.
+        counts: (C, B, 6) of each button that any of them shows.
+        owner, r2, bestlag: (S,) of the sticks that move: their clip and values.
+    """
+
+    sums: Mapping[str, np.ndarray]
+    counts: np.ndarray
+    owner: np.ndarray
+    r2: np.ndarray
+    bestlag: np.ndarray
+
+
+def _table(clips: Sequence[Mapping[str, Any]]) -> _Table:
+    shown = [one["kind"] != "none" for one in clips]
+    scores = [one["score"] if there else None for one, there in zip(clips, shown, strict=True)]
+    sums = {
+        "shown": shown,
+        "frames": [one["frames"] * there for one, there in zip(clips, shown, strict=True)],
+        "located": [one["located"] and there for one, there in zip(clips, shown, strict=True)],
+        "false": [one["accepted"] and not there for one, there in zip(clips, shown, strict=True)],
+    } | {
+        name: [0 if one is None else one[name] for one in scores]
+        for name in ("kept", "right", "idle", "cells")
+    }
+    names = sorted({name for one in scores if one is not None for name in one["buttons"]})
+    counts = np.zeros((len(clips), len(names), 6), int)
+    sticks = []
+    for at, one in enumerate(scores):
+        if one is not None:
+            for name, six in one["buttons"].items():
+                counts[at, names.index(name)] = six
+            sticks += [(at, stick) for stick in one["sticks"].values() if stick["r2"] is not None]
+    return _Table(
+        {name: np.array(values, int) for name, values in sums.items()},
+        counts,
+        np.array([at for at, _ in sticks], int),
+        *(np.array([stick[name] for _, stick in sticks], float) for name in ("r2", "r2_bestlag")),
+    )
+
+
+def _metrics(table: _Table, times: np.ndarray) -> dict[str, Any]:
+    """The metrics where each clip is there so many times (C,)."""
+    total = {name: int(times @ values) for name, values in table.sums.items()}
+    counts = np.tensordot(times, table.counts, 1)
+    raw, best = (np.repeat(values, times[table.owner]) for values in (table.r2, table.bestlag))
+    pressed = [six for six in counts if six[0] + six[2] > 0]
+    begun = [six for six in counts if six[5] > 0]
     return {
-        "clips": len(clips),
-        "coverage": _share(kept, frames),
-        "localisation_recall": _share(sum(one["located"] for one in shown), len(shown)),
-        "false_accepts": sum(one["accepted"] for one in clips if one["kind"] == "none"),
+        "clips": int(times.sum()),
+        "coverage": _share(total["kept"], total["frames"]),
+        "localisation_recall": _share(total["located"], total["shown"]),
+        "false_accepts": total["false"],
         "stick_r2": _mean(raw),
-        "stick_r2_p10": float(np.percentile(raw, 10)) if raw else None,
+        "stick_r2_p10": float(np.percentile(raw, 10)) if len(raw) else None,
         "stick_r2_bestlag": _mean(best),
         "button_macro_f1": _mean([_f1(six[0], six[1], six[2]) for six in pressed]),
         "onset_f1": _mean([_f1(six[3], six[4] - six[3], six[5] - six[3]) for six in begun]),
-        "button_accuracy": _share(sum(one["right"] for one in scores), cells),
-        "idle_accuracy": _share(sum(one["idle"] for one in scores), cells),
+        "button_accuracy": _share(total["right"], total["cells"]),
+        "idle_accuracy": _share(total["idle"], total["cells"]),
     }
 
 
