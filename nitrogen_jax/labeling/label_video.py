@@ -29,6 +29,8 @@ from nitrogen_jax.labeling.skins.skin import States
 
 LEAST_VISIBLE = 0.6  # share of an overlay that must be in the picture
 UNEVEN = 0.25  # of the usual time between frames; more is a frame rate that varies
+# What is wrong with a file -> the cause that is counted.
+CAUSES = (("no video stream", "no_picture"), ("no frame", "damaged"))
 MARGIN = 6.0  # pixels around an overlay that are cut out with it
 
 
@@ -64,7 +66,7 @@ def find(path: Path, library: Library, options: LabelOptions) -> list[Part]:
     try:
         sampled = sample(path, options.samples)
     except video.Damaged as error:
-        cause = "no_picture" if "no video stream" in error.reason else "not_a_video"
+        cause = next((cause for word, cause in CAUSES if word in error.reason), "not_a_video")
         raise VideoFailure(cause, f"video {path}: {error.reason}") from None
     if sampled.other_sizes:
         raise VideoFailure("size_changes", f"video {path}: the size of its pictures changes")

@@ -6,7 +6,7 @@ of decoding it. A short video with few of them is decoded in full.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,18 +67,12 @@ def sample(path: Path, number: int) -> Sampled:
         video.Damaged: it is not a video at all, or no frame can be decoded.
     """
     seconds = video.probe(path).seconds
-    times, pictures = [], []
     to_rgb = ToRGB()
-    slot = max(seconds / number, 1e-3)
-    try:
-        for time, frame in key_frames(path):
-            if not times or time >= (times[-1] // slot + 1) * slot - 1e-6:
-                times.append(time)
-                pictures.append(to_rgb(frame))
-    except video.Damaged:
-        pass  # what came before it tells enough, and the reader of all frames reports it
+    keys = ((time, time, lambda: to_rgb(frame)) for time, frame in key_frames(path))
+    times, pictures = _spread(keys, seconds / number, number)
     if len(times) < min(FEWEST_KEYS, number):
-        times, pictures = _all(path, number)
+        every = ((one.index, one.time, one.picture) for one in video.frames(path, threads=1))
+        times, pictures = _spread(every, video.count(path) / number, number)
     if not times:
         raise video.Damaged(0, "no frame of it can be decoded")
     if len(times) > number:
@@ -92,17 +86,26 @@ def sample(path: Path, number: int) -> Sampled:
     )
 
 
-def _all(path: Path, number: int) -> tuple[list[float], list[np.ndarray]]:
-    """`number` frames of a video that is decoded in full."""
-    total = max(video.count(path), 1)
-    step = max(total / number, 1.0)
-    times, pictures, due = [], [], step / 2 - 0.5
+def _spread(
+    frames: Iterable[tuple[float, float, Callable[[], np.ndarray]]], step: float, number: int
+) -> tuple[list[float], list[np.ndarray]]:
+    """Times and pictures of one frame in each step, and never of more than twice `number`.
+
+    Args:
+        frames: (what steps are counted in, seconds, its picture) of each.
+        step: made longer where there are more frames than a file has said.
+    """
+    step, due = max(step, 1e-3), 0.0
+    times, pictures = [], []
     try:
-        for frame in video.frames(path, threads=1):
-            if frame.index >= due:
-                times.append(frame.time)
-                pictures.append(frame.picture())
-                due += step
+        for at, time, picture in frames:
+            if at < due - 1e-6:
+                continue
+            times.append(time)
+            pictures.append(picture())
+            due = (at // step + 1) * step
+            if len(times) >= 2 * number:
+                times, pictures, step = times[::2], pictures[::2], max(2 * step, at / number)
     except video.Damaged:
-        pass
+        pass  # what came before it tells enough, and the reader of all frames reports it
     return times, pictures

@@ -11,7 +11,7 @@ import numpy as np
 from nitrogen_jax.data import video
 from nitrogen_jax.data.colours import ToRGB
 from nitrogen_jax.labeling.locate.align import Drawn, compare
-from nitrogen_jax.labeling.locate.locate import SINGLE, Found, iou, locate
+from nitrogen_jax.labeling.locate.locate import OTHER_BOX, SINGLE, Found, locate, shared
 from nitrogen_jax.labeling.locate.templates import Templates
 from nitrogen_jax.labeling.sample import Sampled, key_frames
 
@@ -41,17 +41,12 @@ def divide(
 
     Args:
         first: where it is in most of the sampled frames.
-        recheck: seconds after which it is looked for anew where it was lost.
+        recheck: seconds of a video beyond which its key frames are looked at.
     """
-    whole = [Part(0.0, float("inf"), first)]
-    seconds = video.probe(path).seconds
-    if seconds <= recheck:
-        pictures, times = sampled.pictures, sampled.times
-    else:
-        times, pictures = [], []
     looks = _Looks(first, templates, box)
-    if len(pictures):
-        for time, picture in zip(times, pictures, strict=True):
+    # NOTE: not every file says how long it is.
+    if max(video.probe(path).seconds, sampled.times[-1]) <= recheck:
+        for time, picture in zip(sampled.times, sampled.pictures, strict=True):
             looks.add(float(time), picture)
     else:
         to_rgb, last = ToRGB(), -APART
@@ -62,7 +57,7 @@ def divide(
                     looks.add(time, to_rgb(frame))
         except video.Damaged:
             pass  # the reader of all frames reports it
-    return looks.parts(recheck) or whole
+    return looks.parts() or [Part(0.0, float("inf"), first)]
 
 
 class _Looks:
@@ -86,7 +81,6 @@ class _Looks:
         best = int(np.argmax(scores))
         if scores[best] > SINGLE:
             self.which.append(best)
-            self._lost = self._lost[-3:] if len(self._lost) < 3 else self._lost
             return
         self.which.append(-1)
         self._lost.append((len(self.which) - 1, picture))
@@ -106,7 +100,7 @@ class _Looks:
                         self.which[at] = len(self.known) - 1
         self._lost.clear()
 
-    def parts(self, recheck: float) -> list[Part]:
+    def parts(self) -> list[Part]:
         """Runs of moments with the same overlay, as seconds."""
         self._search()
         which = _steady(self.which)
@@ -137,8 +131,5 @@ def _steady(which: Sequence[int]) -> list[int]:
 
 
 def apart(found: Sequence[Found]) -> bool:
-    """Whether two overlays are there at once, in different places."""
-    if len(found) < 2:
-        return False
-    boxes = [one.at.box(one.skin) for one in found]
-    return any(iou(boxes[0], box) < 0.1 for box in boxes[1:])
+    """Whether two overlays are there at once."""
+    return any(shared(found[0], other) < OTHER_BOX for other in found[1:])

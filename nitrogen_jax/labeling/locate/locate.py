@@ -27,7 +27,7 @@ SURE = 0.8  # score from which on nothing better is looked for
 SINGLE = 0.25  # score that most single frames must have
 FRAMES = 5  # single frames that are searched, at most
 REFINED = 6  # candidates of a picture whose place is refined
-OTHER_BOX = 0.2  # boxes that overlap less are two overlays
+OTHER_BOX = 0.2  # boxes that share less of the smaller one are two overlays
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def locate(
     for one in sorted(found, key=lambda one: -one.score):
         if one.score < ACCEPTED:
             break
-        if any(overlap(one, other) >= OTHER_BOX for other in checked):
+        if any(shared(one, other) >= OTHER_BOX for other in checked):
             continue
         drawn = Drawn(one.skin, one.at.scale)
         step = max(1, len(pictures) // 12)
@@ -114,17 +114,23 @@ def median_picture(pictures: Sequence[np.ndarray]) -> np.ndarray:
     return result
 
 
-def overlap(one: Found, other: Found) -> float:
-    """Intersection over union of the boxes."""
-    return iou(one.at.box(one.skin), other.at.box(other.skin))
+def shared(one: Found, other: Found) -> float:
+    """Intersection of the boxes over the smaller one: a part of an overlay is no second one."""
+    return _over(one.at.box(one.skin), other.at.box(other.skin))[1]
 
 
 def iou(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     """Intersection over union of two boxes (x, y, width, height)."""
+    return _over(one, other)[0]
+
+
+def _over(one: tuple[float, ...], other: tuple[float, ...]) -> tuple[float, float]:
+    """Intersection over union, and over the smaller box."""
     wide = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     high = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
     both = max(wide, 0) * max(high, 0)
-    return both / max(one[2] * one[3] + other[2] * other[3] - both, 1e-9)
+    areas = one[2] * one[3], other[2] * other[3]
+    return both / max(sum(areas) - both, 1e-9), both / max(min(areas), 1e-9)
 
 
 def _mask(size: tuple[int, int], box: tuple[float, float, float, float] | None):
