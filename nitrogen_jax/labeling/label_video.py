@@ -28,6 +28,7 @@ from nitrogen_jax.labeling.skins.library import Library
 from nitrogen_jax.labeling.skins.skin import States
 
 LEAST_VISIBLE = 0.6  # share of an overlay that must be in the picture
+FEWEST_OF_HALF = 4  # pictures
 UNEVEN = 0.25  # of the usual time between frames; more is a frame rate that varies
 # What is wrong with a file -> the cause that is counted.
 CAUSES = (("no video stream", "no_picture"), ("no frame", "damaged"))
@@ -71,7 +72,7 @@ def find(path: Path, library: Library, options: LabelOptions) -> list[Part]:
     if sampled.other_sizes:
         raise VideoFailure("size_changes", f"video {path}: the size of its pictures changes")
     templates = _prepared(library)
-    found = locate(sampled.pictures, templates, options.box)
+    found = _found(sampled.pictures, templates, options.box)
     if not found:
         raise VideoFailure(
             "no_overlay", f"video {path}: no overlay of the {len(library.skins)} skins is in it"
@@ -87,6 +88,18 @@ def find(path: Path, library: Library, options: LabelOptions) -> list[Part]:
             f"video {path}: only {found[0].visible:.0%} of the overlay are in the picture",
         )
     return segments.divide(path, sampled, found[0], templates, options.box, options.recheck_seconds)
+
+
+def _found(
+    pictures: Sequence[np.ndarray], templates: Templates, box: tuple[float, ...] | None
+) -> list[Found]:
+    """The overlays of most pictures, or of most of one half: they may move, or come late."""
+    found = locate(pictures, templates, box)
+    half = len(pictures) // 2
+    for part in (pictures[:half], pictures[half:]):
+        if not found and half >= FEWEST_OF_HALF:
+            found = locate(part, templates, box, everywhere=False)
+    return found
 
 
 def _read(

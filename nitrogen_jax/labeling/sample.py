@@ -7,6 +7,7 @@ of decoding it. A short video with few of them is decoded in full.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ def sample(path: Path, number: int) -> Sampled:
     """
     seconds = video.probe(path).seconds
     to_rgb = ToRGB()
-    keys = ((time, time, lambda: to_rgb(frame)) for time, frame in key_frames(path))
+    keys = ((time, time, partial(to_rgb, frame)) for time, frame in key_frames(path))
     times, pictures = _spread(keys, seconds / number, number)
     if len(times) < min(FEWEST_KEYS, number):
         every = ((one.index, one.time, one.picture) for one in video.frames(path, threads=1))

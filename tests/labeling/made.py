@@ -118,6 +118,8 @@ def write(
         context.thread_count, context.gop_size = 1, gop
         context.colorspace = context.color_primaries = context.color_trc = BT709
         context.color_range = extent
+        if ticks is not None:
+            context.time_base = Fraction(1, 100)
         for row, frame in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
                 format=pixels,

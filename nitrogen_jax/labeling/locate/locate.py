@@ -54,12 +54,14 @@ def locate(
     pictures: Sequence[np.ndarray],
     templates: Templates,
     box: tuple[float, float, float, float] | None = None,
+    everywhere: bool = True,
 ) -> list[Found]:
     """The overlays that are in most of some pictures, best first; none if the list is empty.
 
     Args:
         pictures: (H, W, 3) uint8 RGB, all of one size.
         box: (x, y, width, height) outside of which nothing is looked for.
+        everywhere: whether all places are compared where key points tell of none, which is slow.
     """
     median = median_picture(pictures)
     mask = _mask(median.shape[:2], box)
@@ -70,9 +72,8 @@ def locate(
             found += _search(picture, median, templates, mask)
             if found and max(one.score for one in found) >= SURE:
                 break
-    if not found or max(one.score for one in found) < ACCEPTED:
-        everywhere = search.everywhere(median, templates.library, mask)
-        found += _refined(everywhere, median)
+    if everywhere and (not found or max(one.score for one in found) < ACCEPTED):
+        found += _refined(search.everywhere(median, templates.library, mask), median)
     checked = []
     for one in sorted(found, key=lambda one: -one.score):
         if one.score < ACCEPTED:
