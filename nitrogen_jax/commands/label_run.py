@@ -70,11 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from nitrogen_jax import terminal
-    from nitrogen_jax.labeling import pipeline, remap
+    from nitrogen_jax.labeling import agree, pipeline, remap
     from nitrogen_jax.labeling.label_video import label_video
     from nitrogen_jax.labeling.skins import library
 
     _check(args)
+    agree.net_reader(args.readers)  # says at once what it lacks
     skins = library.load(args.skins)
     for path, message in skins.faults:
         terminal.console().print(f"skin {path} is left out: {message}", markup=False)

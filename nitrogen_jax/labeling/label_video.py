@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nitrogen_jax.data import video
-from nitrogen_jax.labeling import blocks, segments
+from nitrogen_jax.labeling import agree, blocks, segments
 from nitrogen_jax.labeling.fit import siblings
 from nitrogen_jax.labeling.fit.model import build
 from nitrogen_jax.labeling.fit.read import read
@@ -38,6 +38,11 @@ MARGIN = 6.0  # pixels around an overlay that are cut out with it
 @functools.lru_cache(maxsize=2)
 def _prepared(library: Library) -> Templates:
     return prepare(library)
+
+
+@functools.lru_cache(maxsize=2)
+def _net(readers: str):
+    return agree.net_reader(readers)
 
 
 def label_video(
@@ -111,7 +116,7 @@ def _read(
     options: LabelOptions,
 ) -> VideoLabels:
     """What the parts of a video show."""
-    reader = _Reader(library, parts)
+    reader = _Reader(library, parts, options)
     times: list[float] = []
     size: tuple[int, int] | None = None
     try:
@@ -172,8 +177,9 @@ def _cutter(parts: Sequence[Part]) -> Callable[[float, tuple[int, int]], tuple[i
 class _Reader:
     """Reads blocks and puts what they show together."""
 
-    def __init__(self, library: Library, parts: Sequence[Part]):
-        self.library, self.parts = library, parts
+    def __init__(self, library: Library, parts: Sequence[Part], options: LabelOptions):
+        self.library, self.parts, self.options = library, parts, options
+        self.net = _net(options.readers)
         self.segments: list[Segment] = []
         self._done: list[tuple[int, States, np.ndarray]] = []
         self._models: dict = {}
@@ -191,6 +197,10 @@ class _Reader:
         if not models:
             return
         settled = settle(models, read(models, block.crops, block.region, found.opacity))
+        if self.net is not None:
+            second = self.net.read(found.skin, found.at, found.opacity, block)
+            least, readers = self.options.keep_confidence, self.options.readers
+            settled = agree.combine(settled, second, least, readers)
         self._done.append((block.first, settled.states, settled.confidence))
         last = block.first + len(block.times)
         if self.segments and self.segments[-1].end == block.first and self._same(found):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nitrogen_jax.data import worker_process
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.files import atomic_path
 from nitrogen_jax.labeling.accuracy.plans import Case, core, given
@@ -74,8 +75,10 @@ def run_all(
         before_ = {name: os.environ.get(name) for name in limits}
         os.environ.update(limits)  # read by libraries when the processes start
         try:
-            with ProcessPoolExecutor(workers, get_context("spawn"), _quiet) as pool:
-                futures = {pool.submit(clip, case, setting): case for case in todo}
+            pool = ProcessPoolExecutor(workers, get_context("spawn"), worker_process.start)
+            with pool:
+                with worker_process.ignoring_interrupts():  # which the workers inherit
+                    futures = {pool.submit(clip, case, setting): case for case in todo}
                 try:
                     for future in as_completed(futures):
                         results[futures[future].plan.name] = future.result()
@@ -87,12 +90,6 @@ def run_all(
             for name, value in before_.items():
                 os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
     return [results[case.plan.name] for case in cases]
-
-
-def _quiet() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
 
 
 def _before(path: Path, case: Case, setting: Setting) -> dict[str, Any] | None:
