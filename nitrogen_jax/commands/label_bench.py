@@ -143,6 +143,7 @@ def _clips(args: argparse.Namespace, known, options) -> list[dict[str, Any]]:
     from nitrogen_jax.labeling.skins import library
     from nitrogen_jax.labeling.synth import traces
     from nitrogen_jax.labeling.synth.clips import Recipe
+    from nitrogen_jax.labeling.synth.footage import FromFolder
 
     drawn = known
     if args.overlay_skins is not None:
@@ -155,6 +156,8 @@ def _clips(args: argparse.Namespace, known, options) -> list[dict[str, Any]]:
     else:
         rng = np.random.default_rng(args.seed)
         pads = [traces.smooth(rng, args.seconds + 10) for _ in range(16)]
+    if args.footage is not None:
+        FromFolder(args.footage)  # refused before anything is rendered
     recipe = Recipe(
         travel=tuple(args.travel),
         width=tuple(args.width),
