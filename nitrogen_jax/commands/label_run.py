@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--readers", choices=["auto", "fit", "net", "both"], default="auto", help="auto"
     )
+    parser.add_argument(
+        "--parser", metavar="FILE", help="the neural reader's parameters, or its training run"
+    )
     parser.add_argument("--retry", action="store_true", help="also videos that failed before")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; one for each core")
     parser.add_argument(
@@ -75,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from nitrogen_jax.labeling.skins import library
 
     _check(args)
-    agree.net_reader(args.readers)  # says at once what it lacks
+    agree.net_reader(args.readers, args.parser)  # says at once what it lacks
     skins = library.load(args.skins)
     for path, message in skins.faults:
         terminal.console().print(f"skin {path} is left out: {message}", markup=False)
@@ -128,6 +131,7 @@ def _options(args: argparse.Namespace):
         samples=args.samples,
         keep_confidence=args.min_confidence,
         readers=args.readers,
+        parser=args.parser,
         threads=1,
     )
 

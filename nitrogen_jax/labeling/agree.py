@@ -13,6 +13,7 @@ import numpy as np
 
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.labeling.fit.settle import Settled
+from nitrogen_jax.labeling.parser.shipped import is_shipped
 
 if TYPE_CHECKING:
     from nitrogen_jax.labeling.parser.reader import NetReader, NetReading
@@ -22,24 +23,25 @@ APART = 0.2  # travels by which two readings of a stick may differ
 DOUBTED = 0.5  # of the least usable confidence, that of a frame in which the readers disagree
 
 
-def net_reader(readers: str) -> NetReader | None:
+def net_reader(readers: str, parser: str | None = None) -> NetReader | None:
     """The network for `LabelOptions.readers`, where it is to read.
 
     "fit" never needs it, "net" and "both" do; with "auto" it is the second reader where there is
-    an accelerator and where parameters of it come with this package.
+    an accelerator and where there are parameters of it.
+
+    Args:
+        parser: a file of its parameters, or the folder of a run; None: those of this package.
     """
     if readers not in READERS:
         raise NitrogenError(f"readers is {readers!r}, where one of {', '.join(READERS)} is needed")
-    if readers == "fit" or (readers == "auto" and not _accelerator()):
+    there = parser is not None or is_shipped()
+    if readers == "fit" or (readers == "auto" and not (there and _accelerator())):
         return None
     if importlib.util.find_spec("jax") is None:
         raise NitrogenError(f"readers is {readers!r}, and the network needs jax: install '.[jax]'")
-    from nitrogen_jax.labeling.parser import weights
     from nitrogen_jax.labeling.parser.reader import NetReader
 
-    if readers == "auto" and not weights.is_shipped():
-        return None
-    return NetReader.shipped()
+    return NetReader.shipped() if parser is None else NetReader.load(parser)
 
 
 def _accelerator() -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from nitrogen_jax.labeling.skins.draw import Region, overlay_region
 from nitrogen_jax.labeling.skins.library import Library
 from nitrogen_jax.labeling.skins.skin import States
 
+if TYPE_CHECKING:
+    from nitrogen_jax.labeling.parser.reader import NetReader
+
 LEAST_VISIBLE = 0.6  # share of an overlay that must be in the picture
 FEWEST_OF_HALF = 4  # pictures
 UNEVEN = 0.25  # of the usual time between frames; more is a frame rate that varies
@@ -41,8 +45,8 @@ def _prepared(library: Library) -> Templates:
 
 
 @functools.lru_cache(maxsize=2)
-def _net(readers: str):
-    return agree.net_reader(readers)
+def _net(readers: str, parser: str | None) -> NetReader | None:
+    return agree.net_reader(readers, parser)
 
 
 def label_video(
@@ -179,7 +183,7 @@ class _Reader:
 
     def __init__(self, library: Library, parts: Sequence[Part], options: LabelOptions):
         self.library, self.parts, self.options = library, parts, options
-        self.net = _net(options.readers)
+        self.net = _net(options.readers, options.parser)
         self.segments: list[Segment] = []
         self._done: list[tuple[int, States, np.ndarray]] = []
         self._models: dict = {}

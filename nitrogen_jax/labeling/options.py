@@ -18,6 +18,7 @@ class LabelOptions:
         remap: button -> button of the game's usual binding, for `actions_processed`.
         readers: "fit", "net", "both" or "auto": the fit, and the net as a second reader where there
             is an accelerator, see agree.py.
+        parser: a file of the network's parameters, or the folder of a run; None: the package's.
         threads: that decode.
     """
 
@@ -27,4 +28,5 @@ class LabelOptions:
     keep_confidence: float = 0.5
     remap: tuple[tuple[str, str], ...] = ()
     readers: str = "auto"
+    parser: str | None = None
     threads: int = 1

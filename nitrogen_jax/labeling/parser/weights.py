@@ -12,12 +12,11 @@ import numpy as np
 
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.labeling.parser import network
+from nitrogen_jax.labeling.parser.shipped import SHIPPED, is_shipped
 from nitrogen_jax.models.segformer_config import SegformerConfig
 from nitrogen_jax.weights import checkpoint, rules
 from nitrogen_jax.weights.checkpoint import Checkpoint
 from nitrogen_jax.weights.meta import Meta
-
-SHIPPED = resources.files("nitrogen_jax.labeling") / "data" / "parser_b0.safetensors"
 
 
 def write(
@@ -53,11 +52,6 @@ def export(run: str | Path, path: str | Path) -> None:
     params, cfg = read(run)
     meta = checkpoint.load(run).meta
     write(params, cfg, path, meta.step, meta.provenance)
-
-
-def is_shipped() -> bool:
-    """Whether parameters come with this package."""
-    return SHIPPED.is_file()
 
 
 @functools.cache
