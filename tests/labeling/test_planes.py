@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -123,6 +123,7 @@ regions = st.tuples(*[st.integers(-30, 200)] * 4).map(
 
 
 @given(st.integers(0, HEIGHT // 2), st.integers(0, WIDTH // 2), st.data())
+@settings(max_examples=40)
 def test_cutting_out_is_slicing(top, left, data):
     bottom = data.draw(st.integers(top, HEIGHT // 2))
     right = data.draw(st.integers(left, WIDTH // 2))
@@ -169,6 +170,7 @@ def test_aligned_regions_are_even_inside_and_cover_what_they_were(region, size, 
     st.integers(1, 3),
     st.data(),
 )
+@settings(max_examples=40)
 def test_pooled_vectors_are_means_of_blocks(block, rows, columns, data):
     side = max(block, 2)
     height, width = rows * side, columns * side

@@ -94,6 +94,7 @@ def test_the_mean_error_by_hand():
 
 
 @given(st.integers(0, 1000), st.integers(20, 120))
+@settings(max_examples=30)
 def test_perfect_labels_are_perfect(seed, number):
     states = played(seed, number)
     found = score(states, states, all_of(states), BUTTONS)
@@ -109,6 +110,7 @@ def test_perfect_labels_are_perfect(seed, number):
 
 
 @given(st.integers(0, 1000), st.integers(-LAGS, LAGS))
+@settings(max_examples=30)
 def test_a_shift_is_found_as_the_best_lag(seed, lag):
     true = played(seed)
     rows = np.clip(np.arange(true.number) - lag, 0, true.number - 1)
@@ -121,6 +123,7 @@ def test_a_shift_is_found_as_the_best_lag(seed, lag):
 
 
 @given(st.integers(0, 1000), st.integers(0, 60))
+@settings(max_examples=30)
 def test_dropping_frames_of_perfect_labels_changes_coverage_only(seed, dropped):
     states = played(seed)
     kept = all_of(states)
@@ -132,6 +135,7 @@ def test_dropping_frames_of_perfect_labels_changes_coverage_only(seed, dropped):
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(1, 79))
+@settings(max_examples=30)
 def test_labels_of_frames_that_are_dropped_do_not_count(seed, other, first):
     """Whatever an unsure frame says; onsets aside, which need the frame before."""
     true, read, wild = played(seed), played(seed + 1), played(other)
@@ -212,7 +216,7 @@ def test_counts_of_buttons_are_pooled_before_f1():
 
 
 @given(st.integers(0, 1000), st.integers(2, 12), st.floats(0.02, 0.5))
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_intervals_contain_the_point(seed, number, amount):
     clips = [noisy(seed + i, amount) for i in range(number)]
     clips.append(clip(None, kind="none", accepted=bool(seed % 2)))

@@ -121,7 +121,7 @@ def test_a_static_display_below_is_told_from_the_overlay():
 
 
 def test_another_skin_of_the_same_layout_leaves_more_unexplained():
-    skin, states = composed.solid(), composed.moving(5, 100)
+    skin, states = composed.solid(), composed.moving(5, 50)
     # A sibling whose button and stick are of another colour.
     other = composed.presets.pad((60, 160, 220))
     other = replace(other, elements=(*other.elements[:-1], skin.elements[-1]))

@@ -217,7 +217,7 @@ def test_any_reading_gives_valid_states(seed, number):
 def test_nothing_of_an_idle_pad_is_pressed():
     at = Placement(1.1, 30.2, 25.7)
     for skin in (composed.solid(), composed.line_art()):
-        found = settled(composed.compose(skin, States.idle(60), 21, 0.7, at=at), 0.7)
+        found = settled(composed.compose(skin, States.idle(40), 21, 0.7, at=at), 0.7)
         assert not found.states.buttons.any()
         assert (found.states.left == 0).all()
         assert (found.states.triggers == 0).all()
