@@ -197,7 +197,7 @@ def test_an_overlay_that_goes_away_and_moves(made, folder, game, skin, place, on
     frames = made.drawn((game * 2)[:100], skin, place, states, there=number < 30)
     frames = made.drawn(frames, skin, other, states, there=number >= 60)
     path = made.write(folder / "moves.mp4", frames, rate=5, gop=5)
-    labels = label_video(path, one, LabelOptions(samples=20, recheck_seconds=5))
+    labels = label_video(path, one, LabelOptions(samples=12, recheck_seconds=5))
     first, second = labels.segments
     assert first.start == 0
     assert first.end == pytest.approx(30, abs=10)

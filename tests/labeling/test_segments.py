@@ -35,7 +35,7 @@ def divided(made, folder, game, skin, place, templates):
         if other is not None:
             frames = made.drawn(frames, skin, other, states, there=elsewhere)
         path = made.write(folder / f"{name}.mp4", frames, rate=2, gop=4)
-        sampled = Sampled(np.arange(number) / 2, frames, False)
+        sampled = Sampled(np.arange(0, number, 2) / 2, frames[::2], False)
         return divide(path, sampled, found_at(skin, place), templates, None, recheck)
 
     return divide_

@@ -24,6 +24,7 @@ MOVING = 0.3  # weight of pixels that sticks may leave or cover
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 SHRINKS = (4, 2)  # by which pictures are made smaller to find the way from further off
 LEAST_WIDTH = 16  # pixels of a skin in a smaller picture
+HOPELESS = 0.25  # score near the best place below which no small step makes it a good one
 CANVAS = 1.6  # pixels at which a skin is drawn once, for one of the picture
 
 
@@ -165,9 +166,10 @@ def refine(colours: np.ndarray, drawn: Drawn, at: Placement) -> Placement:
             small = cv2.resize(small, None, None, 1 / shrink, 1 / shrink, cv2.INTER_AREA)
             near = _climbed(small, drawn, Placement(*(number / shrink for number in at)))
             at = Placement(*(number * shrink for number in near))
-    if compare(colours, drawn, at).score < compare(colours, drawn, start).score:
+    scores = [compare(colours, drawn, one).score for one in (at, start)]
+    if scores[0] < scores[1]:
         at = start
-    return _climbed(colours, drawn, at)
+    return at if max(scores) < HOPELESS else _climbed(colours, drawn, at)
 
 
 def _climbed(colours: np.ndarray, drawn: Drawn, at: Placement, rounds: int = 8) -> Placement:
