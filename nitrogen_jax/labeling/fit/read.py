@@ -22,6 +22,7 @@ TOLD = 400  # frames from which a scene is told, at most
 ROUNDS = 2  # of telling a scene
 STEP_SHARE = 70.0  # percentile of the differences between states that is a usual one
 LEAST_STEP = 4.0  # standard deviations
+FILLED = 0.4  # of a sprite's pixels that are opaque; one with fewer is lines
 OPEN = 0.3  # of the background seen anywhere, from which on its edges matter
 FEW = 13  # states that have a covariance of their own each
 
@@ -144,7 +145,7 @@ def _many(
     still = rest(model)
     looks = shared.whitened(templates - templates[still])
     seen = shared.whitened(clear)
-    most = _usual_step(looks) if robust and clear.max() > OPEN else np.inf
+    most = _usual_step(looks) if robust and _thin(model, opacity) else np.inf
     np.clip(looks, -most, most, out=looks)
     total = np.empty((len(frames), len(templates)), np.float32)
     for start in range(0, len(frames), PIECE):
@@ -163,6 +164,15 @@ def _many(
             score += 0.5 * level**2 / loose - 0.5 * np.log(loose)
         total[start : start + PIECE] = score
     return total
+
+
+def _thin(model: ElementModel, opacity: float) -> bool:
+    """Whether an element is lines over an open background, of which edges make more than lines.
+
+    What is filled stands out by itself, and its own steps are larger than those of a background.
+    """
+    filled = float(model.element.sprites[0][..., 3].mean()) / 255
+    return filled < FILLED and _clear(model, opacity, slice(None)).max() > OPEN
 
 
 def _usual_step(looks: np.ndarray) -> float:

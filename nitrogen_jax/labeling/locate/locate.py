@@ -2,8 +2,9 @@
 
 First the median picture of the frames is searched, in which the game is gone and the overlay stays;
 where a display of the game lies below the overlay and stays too, single frames are; and where key
-points fail on small or faint overlays, every skin is compared with the median picture everywhere. A
-candidate counts if its details agree with the picture and with most single frames.
+points (SIFT's, then XFeat's) fail on small or faint overlays, every skin is compared with the
+median picture everywhere. A candidate counts if its details agree with the picture and with most
+single frames.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from nitrogen_jax.labeling.locate import search
+from nitrogen_jax.labeling.locate import by_xfeat, search
 from nitrogen_jax.labeling.locate.align import Drawn, compare, refine
 from nitrogen_jax.labeling.locate.features import sift
 from nitrogen_jax.labeling.locate.templates import Templates
@@ -72,7 +73,9 @@ def locate(
             found += _search(picture, median, templates, mask)
             if found and max(one.score for one in found) >= SURE:
                 break
-    if everywhere and (not found or max(one.score for one in found) < ACCEPTED):
+    if everywhere and not _accepted(found):
+        found += _refined(by_xfeat.search(median, templates.library, mask), median)
+    if everywhere and not _accepted(found):
         found += _refined(search.everywhere(median, templates.library, mask), median)
     checked = []
     for one in sorted(found, key=lambda one: -one.score):
@@ -88,6 +91,10 @@ def locate(
             siblings = _siblings(median, templates, one)
             checked.append(replace(one, frames=agree, siblings=siblings))
     return checked
+
+
+def _accepted(found: Sequence[Found]) -> bool:
+    return any(one.score >= ACCEPTED for one in found)
 
 
 def _siblings(

@@ -6,6 +6,7 @@ size tells both, two matches in any case.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +32,17 @@ class Candidate:
 
 
 def candidates(
-    templates: Templates, features: Features, size: tuple[int, int], tried: int = TRIED
+    templates: Templates,
+    features: Features,
+    size: tuple[int, int],
+    tried: int = TRIED,
+    pair: Callable[[np.ndarray], Matches] = match,
 ) -> list[Candidate]:
-    """Placements in a picture of (height, width), those with the most inliers first."""
+    """Placements in a picture of (height, width), those with the most inliers first.
+
+    Args:
+        pair: matches of key points out of the products (N, M) of their descriptors.
+    """
     if len(features.points) < 2 or not len(templates.descriptors):
         return []
     similar = features.descriptors @ templates.descriptors.T
@@ -42,7 +51,7 @@ def candidates(
     matched: list[tuple[int, int, Matches]] = []
     for at, template in enumerate(templates.templates):
         part = similar[:, starts[at] : starts[at + 1]]
-        found = upright(features, template.features, match(part))
+        found = upright(features, template.features, pair(part))
         matched.append((len(found.first), at, found))
     matched.sort(key=lambda one: (-one[0], one[1]))
     placed = []
