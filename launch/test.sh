@@ -7,7 +7,8 @@
 #
 #   PYTHON             the interpreter for a new environment (default: python3)
 #   VENV               the environment (default: .venv-test in the checkout)
-#   NITROGEN_REQUIRE   extras to install whose tests may not be skipped, for example parity,tpu
+#   NITROGEN_REQUIRE   extras to install whose tests may not be skipped, for example
+#                      parity,tpu,bake,cluster
 #
 # The parity tests compare with PyTorch. Its CPU build is installed where pip can find one: on
 # Linux that takes PIP_EXTRA_INDEX_URL (PyTorch's own index of CPU wheels) or PIP_FIND_LINKS (a
