@@ -9,10 +9,10 @@
 game is random: what happens within a chunk cannot be known from its frame, which is why the chunks
 are short, and why the first action of a chunk is told apart from all of them.
 
-Measured, 2026-11-30, on two cores of an AMD EPYC that other things used too, in 5 min 51 s (36 to 49
-ms a step; a pad that never looks has F1 0 and R2 0), over all actions of the chunks. On clips it was
-trained on: button F1 0.969, R2 of the left stick 0.953, of the right one 0.982. On clips it has never
-seen: F1 0.941, left 0.424, right 0.832.
+Measured, 2026-11-30, on two cores of an AMD EPYC that other things used too, in 5 min 51 s (36 to
+49 ms a step; a pad that never looks has F1 0 and R2 0), over all actions of the chunks. On clips it
+was trained on: button F1 0.969, R2 of the left stick 0.953, of the right one 0.982. On clips it has
+never seen: F1 0.941, left 0.424, right 0.832.
 
 The left stick takes longest: it depends on where two small shapes are to each other, and 7 videos
 show too few of their positions for other clips. Expected: more updates and more videos help it.
