@@ -68,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"{what}; {low:g} {high:g}",
         )
     parser.add_argument("--min-confidence", type=float, default=0.5, metavar="C", help="0.5")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=["refine", "scene", "between", "edges", "settle"],
+        help="a step that is left out, to see what it is worth; may be repeated",
+    )
     parser.add_argument("--preset", default="veryfast", help="x264's; veryfast")
     parser.add_argument("--keep", action="store_true", help="keep the videos")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; one for each core")
@@ -84,7 +91,9 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     known = library.load(args.skins)
     _tell_faults(known)
-    options = LabelOptions(keep_confidence=args.min_confidence)
+    options = LabelOptions(
+        keep_confidence=args.min_confidence, without=tuple(sorted(set(args.without)))
+    )
     args.out.mkdir(parents=True, exist_ok=True)
     begun = time.time()
     results = _videos(args, known, options) if args.video else _clips(args, known, options)

@@ -81,7 +81,7 @@ def find(path: Path, library: Library, options: LabelOptions) -> list[Part]:
     if sampled.other_sizes:
         raise VideoFailure("size_changes", f"video {path}: the size of its pictures changes")
     templates = _prepared(library)
-    found = _found(sampled.pictures, templates, options.box)
+    found = _found(sampled.pictures, templates, options.box, "refine" not in options.without)
     if not found:
         raise VideoFailure(
             "no_overlay", f"video {path}: no overlay of the {len(library.skins)} skins is in it"
@@ -100,14 +100,17 @@ def find(path: Path, library: Library, options: LabelOptions) -> list[Part]:
 
 
 def _found(
-    pictures: Sequence[np.ndarray], templates: Templates, box: tuple[float, ...] | None
+    pictures: Sequence[np.ndarray],
+    templates: Templates,
+    box: tuple[float, ...] | None,
+    fine: bool = True,
 ) -> list[Found]:
     """The overlays of most pictures, or of most of one half: they may move, or come late."""
-    found = locate(pictures, templates, box)
+    found = locate(pictures, templates, box, fine=fine)
     half = len(pictures) // 2
     for part in (pictures[:half], pictures[half:]):
         if not found and half >= FEWEST_OF_HALF:
-            found = locate(part, templates, box, everywhere=False)
+            found = locate(part, templates, box, everywhere=False, fine=fine)
     return found
 
 
@@ -136,6 +139,8 @@ def _read(
         raise VideoFailure("size_changes", f"video {path}: {error}") from None
     if size is None:
         raise VideoFailure("no_picture", f"video {path}: no frame of it can be decoded")
+    if not reader.segments:
+        raise VideoFailure("no_overlay", f"video {path}: nothing on its overlay moves")
     states, confidence = reader.finished(len(times))
     stamps = np.array(times)
     rate = (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0
@@ -200,7 +205,9 @@ class _Reader:
         found, models = self._models[key]
         if not models:
             return
-        settled = settle(models, read(models, block.crops, block.region, found.opacity))
+        without = self.options.without
+        readings = read(models, block.crops, block.region, found.opacity, without)
+        settled = settle(models, readings, "settle" in without)
         if self.net is not None:
             second = self.net.read(found.skin, found.at, found.opacity, block)
             least, readers = self.options.keep_confidence, self.options.readers

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What can be left out: the placement's refinement, the first reading that tells the scene, values
+# between grid positions, robustness against edges, and the settling of sticks and doubtful presses.
+STEPS = ("refine", "scene", "between", "edges", "settle")
+
 
 @dataclass(frozen=True)
 class LabelOptions:
@@ -20,6 +24,7 @@ class LabelOptions:
             is an accelerator, see agree.py.
         parser: a file of the network's parameters, or the folder of a run; None: the package's.
         threads: that decode.
+        without: steps that are left out to see what they are worth, names of `STEPS`.
     """
 
     box: tuple[float, float, float, float] | None = None
@@ -30,3 +35,4 @@ class LabelOptions:
     readers: str = "auto"
     parser: str | None = None
     threads: int = 1
+    without: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ and place) and how far pixels scatter around it; the second takes both into acco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -83,15 +83,21 @@ def unknown(model: ElementModel) -> Scene:
     return Scene(ground, np.zeros_like(ground), Noise())
 
 
-def read_element(model: ElementModel, frames: np.ndarray, opacity: float) -> Reading:
-    """One element in a block of frames (N, n)."""
+def read_element(
+    model: ElementModel, frames: np.ndarray, opacity: float, without: Collection[str] = ()
+) -> Reading:
+    """One element in a block of frames (N, n).
+
+    Args:
+        without: steps that are left out, see `options.STEPS`.
+    """
     scene = unknown(model)
     sample = frames[:: max(1, len(frames) // TOLD)]
-    for _ in range(ROUNDS):
+    for _ in range(0 if "scene" in without else ROUNDS):
         scores, _ = _scores(model, sample, opacity, scene, False)
         scene = _told(model, sample, scores.argmax(1), opacity, scene)
-    scores, reference = _scores(model, frames, opacity, scene)
-    return _reading(model, frames, scores, reference, opacity, scene)
+    scores, reference = _scores(model, frames, opacity, scene, "edges" not in without)
+    return _reading(model, frames, scores, reference, opacity, scene, "between" not in without)
 
 
 def _clear(model: ElementModel, opacity: float, state: int | slice) -> np.ndarray:
@@ -254,6 +260,7 @@ def _reading(
     shared: Precision,
     opacity: float,
     scene: Scene,
+    between: bool,
 ) -> Reading:
     best = scores.argmax(1)
     templates = scene.templates(model, opacity)
@@ -269,12 +276,13 @@ def _reading(
     value = model.values[best].astype(np.float32)
     gap = scores.max(1) - scores[:, rest(model)]
     if kind == "stick":
-        value[:, :2], press = _stick(scores)
+        place, press = _stick(scores)
+        value[:, :2] = place if between else value[:, :2]
     elif kind == "dpad":
         pressed = [model.values[:, axis] * sign > 0 for axis, sign in DPAD_WAYS]
         press = np.stack([_ratio(scores, one) for one in pressed], 1)
     elif kind == "trigger" and len(templates) > 2:
-        value = _between(scores, model.values[:, 0])[:, None]
+        value = _between(scores, model.values[:, 0])[:, None] if between else value
         press = _ratio(scores, model.values[:, 0] >= 0.5)[:, None]
     else:
         press = _ratio(scores, model.values[:, 0] > 0)[:, None]
@@ -345,7 +353,11 @@ def peak(scores: np.ndarray) -> np.ndarray:
 
 
 def read(
-    models: Sequence[ElementModel], crops: Planes, crop: Region, opacity: float
+    models: Sequence[ElementModel],
+    crops: Planes,
+    crop: Region,
+    opacity: float,
+    without: Collection[str] = (),
 ) -> list[Reading]:
     """All elements in a block of crops."""
-    return [read_element(model, vectors(model, crops, crop), opacity) for model in models]
+    return [read_element(model, vectors(model, crops, crop), opacity, without) for model in models]

@@ -33,8 +33,14 @@ class Settled(NamedTuple):
     each: np.ndarray
 
 
-def settle(models: Sequence[ElementModel], readings: Sequence[Reading]) -> Settled:
-    """The states that readings of all elements of a block mean."""
+def settle(
+    models: Sequence[ElementModel], readings: Sequence[Reading], plain: bool = False
+) -> Settled:
+    """The states that readings of all elements of a block mean.
+
+    Args:
+        plain: whether each frame's best state is taken as it is.
+    """
     number = len(readings[0].gap)
     states, each = States.idle(number), np.ones((number, len(models)), np.float32)
     for at, (model, reading) in enumerate(zip(models, readings, strict=True)):
@@ -45,12 +51,15 @@ def settle(models: Sequence[ElementModel], readings: Sequence[Reading]) -> Settl
         sure = SURE
         if element.kind == "stick":
             sure = _sure(reading.value[:, :2], gap)
-        rests = gap < sure
+        rests = gap < sure if not plain else gap <= 0
         if element.kind == "stick":
             stick = states.left if element.side == "left" else states.right
-            stick[:] = centred(reading.value[:, :2], rests)
+            position = reading.value[:, :2]
+            stick[:] = np.clip(position, -1, 1) if plain else centred(position, rests)
             if element.button is not None:
-                states.buttons[:, BUTTON_INDEX[element.button]] = reading.press[:, 0] / odd > SURE
+                states.buttons[:, BUTTON_INDEX[element.button]] = reading.press[:, 0] / odd > (
+                    0 if plain else SURE
+                )
         else:
             pressed = (reading.press > 0) & ~rests[:, None]
             for column, button in enumerate(element.buttons):

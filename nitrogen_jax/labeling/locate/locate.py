@@ -56,6 +56,7 @@ def locate(
     templates: Templates,
     box: tuple[float, float, float, float] | None = None,
     everywhere: bool = True,
+    fine: bool = True,
 ) -> list[Found]:
     """The overlays that are in most of some pictures, best first; none if the list is empty.
 
@@ -63,14 +64,15 @@ def locate(
         pictures: (H, W, 3) uint8 RGB, all of one size.
         box: (x, y, width, height) outside of which nothing is looked for.
         everywhere: whether all places are compared where key points tell of none, which is slow.
+        fine: whether placements are refined.
     """
     median = median_picture(pictures)
     mask = _mask(median.shape[:2], box)
-    found = _search(median, median, templates, mask)
+    found = _search(median, median, templates, mask, fine)
     if not found or found[0].score < SURE:
         step = max(1, len(pictures) // FRAMES)
         for picture in pictures[::step][:FRAMES]:
-            found += _search(picture, median, templates, mask)
+            found += _search(picture, median, templates, mask, fine)
             if found and max(one.score for one in found) >= SURE:
                 break
     if everywhere and not _accepted(found):
@@ -153,14 +155,18 @@ def _mask(size: tuple[int, int], box: tuple[float, float, float, float] | None):
 
 
 def _search(
-    picture: np.ndarray, median: np.ndarray, templates: Templates, mask: np.ndarray | None
+    picture: np.ndarray,
+    median: np.ndarray,
+    templates: Templates,
+    mask: np.ndarray | None,
+    fine: bool,
 ) -> list[Found]:
     """Candidates of one picture by key points, refined on the median picture."""
     features = sift(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), mask)
-    return _refined(candidates(templates, features, picture.shape[:2]), median)
+    return _refined(candidates(templates, features, picture.shape[:2]), median, fine)
 
 
-def _refined(found: Sequence[Candidate], median: np.ndarray) -> list[Found]:
+def _refined(found: Sequence[Candidate], median: np.ndarray, fine: bool = True) -> list[Found]:
     """The best candidates at their best places; one for each skin and place."""
     kept: list[Candidate] = []
     for one in found:
@@ -172,7 +178,7 @@ def _refined(found: Sequence[Candidate], median: np.ndarray) -> list[Found]:
     results = []
     for one in kept[:REFINED]:
         drawn = Drawn(one.skin, one.at.scale)
-        at = refine(median, drawn, one.at)
+        at = refine(median, drawn, one.at) if fine else one.at
         grey, colour = compare(median, drawn, at), compare(median, drawn, at, True)
         results.append(Found(one.skin, at, grey.opacity, colour.score, 0.0, grey.visible))
     return results
