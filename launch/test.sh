@@ -2,7 +2,7 @@
 # Sets up .venv-test, then runs ruff and the tests. Options go on to pytest.
 #
 #   ./launch/test.sh
-#   ./launch/test.sh -n 2 tests/models        two processes, one folder
+#   ./launch/test.sh -n 4 tests/models        four processes (two are usual), one folder
 #   ./launch/test.sh -m ""                    also the tests that take minutes
 #
 #   PYTHON             the interpreter for a new environment (default: python3)
@@ -54,4 +54,6 @@ setup_venv "$venv" "$extras"
 
 "$venv/bin/ruff" check --output-format concise
 "$venv/bin/ruff" format --check
+# Two processes unless something else is asked for.
+[[ " $* " == *" -n "* ]] || set -- -n 2 "$@"
 exec "$venv/bin/python" -m pytest -rs --timeout 900 "$@"

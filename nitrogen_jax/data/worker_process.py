@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from multiprocessing.connection import wait
 
 import cv2
 
@@ -20,9 +21,11 @@ def start(*_: int) -> None:
 
 
 def _die_with_parent() -> None:
+    # NOTE: nothing may be imported here, as `parent.join` would: while the main thread imports
+    # TFDS, whose modules are lazy, names imported by any other thread are lazy modules too.
     parent = multiprocessing.parent_process()
     while os.getppid() == parent.pid:
-        parent.join(1)
+        wait([parent.sentinel], 1)
     os._exit(1)
 
 
