@@ -79,3 +79,19 @@ finished() {
 port_for() {
   echo $((20000 + $(cksum <<<"$1" | cut -d ' ' -f 1) % 10000))
 }
+
+# json TEXT: as a string of JSON, which is one of YAML.
+json() {
+  local text=${1//\\/\\\\}
+  text=${text//\"/\\\"}
+  printf '"%s"' "${text//$'\n'/\\n}"
+}
+
+# lines SPACES LINE...: lines of the YAML, the first of which is indented already.
+lines() {
+  local spaces
+  printf -v spaces '%*s' "$1" ""
+  printf '%s' "$2"
+  shift 2
+  [ $# = 0 ] || printf "\n$spaces%s" "$@"
+}

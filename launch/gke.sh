@@ -84,22 +84,6 @@ fi
 [[ $name =~ ^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$ ]] ||
   fail "the name '$name' is not a letter and up to 39 more of a-z, 0-9 and -: give --name"
 
-# json TEXT: as a string of JSON, which is one of YAML.
-json() {
-  local text=${1//\\/\\\\}
-  text=${text//\"/\\\"}
-  printf '"%s"' "${text//$'\n'/\\n}"
-}
-
-# lines SPACES LINE...: lines of the YAML, the first of which is indented already.
-lines() {
-  local spaces
-  printf -v spaces '%*s' "$1" ""
-  printf '%s' "$2"
-  shift 2
-  [ $# = 0 ] || printf "\n$spaces%s" "$@"
-}
-
 if [ -n "$gpu" ]; then
   hosts=$nodes environment="[]"
   selector="cloud.google.com/gke-accelerator: $(json "$gpu")"

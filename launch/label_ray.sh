@@ -82,21 +82,6 @@ for word; do
     fail "${word%%=*} is not for this script: all cores of the cluster are used"
 done
 
-# json TEXT: as a string of JSON, which is one of YAML.
-json() {
-  local text=${1//\\/\\\\}
-  printf '"%s"' "${text//\"/\\\"}"
-}
-
-# lines SPACES LINE...: lines of the YAML, the first of which is indented already.
-lines() {
-  local spaces
-  printf -v spaces '%*s' "$1" ""
-  printf '%s' "$2"
-  shift 2
-  [ $# = 0 ] || printf "\n$spaces%s" "$@"
-}
-
 steps=()
 if [ -n "$hosts" ]; then
   [[ $hosts =~ ^[A-Za-z0-9.:-]+(,[A-Za-z0-9.:-]+)*$ ]] ||

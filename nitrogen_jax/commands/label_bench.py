@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.labeling.options import STEPS
 
 SUMMARY = "Renders videos with an overlay whose states are known, labels them, and compares."
 EXAMPLES = """\
@@ -31,7 +32,7 @@ PRESETS = (
 # What is written down: all that makes a difference and is no place on this machine.
 SETTINGS = (
     *("clips", "seconds", "seed", "lag", "travel", "width", "opacity", "min_confidence"),
-    *("preset", "skins_unknown"),
+    *("preset", "skins_unknown", "without"),
 )
 
 
@@ -72,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--without",
         action="append",
         default=[],
-        choices=["refine", "scene", "between", "edges", "settle"],
+        choices=STEPS,
         help="a step that is left out, to see what it is worth; may be repeated",
     )
     parser.add_argument("--preset", default="veryfast", help="x264's; veryfast")

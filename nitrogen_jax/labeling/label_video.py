@@ -123,7 +123,7 @@ def _read(
     options: LabelOptions,
 ) -> VideoLabels:
     """What the parts of a video show."""
-    reader = _Reader(library, parts, options)
+    reader = _Reader(parts, options)
     times: list[float] = []
     size: tuple[int, int] | None = None
     try:
@@ -170,14 +170,19 @@ def _cut_off(segment: Segment, library: Library) -> bool:
     return any(abs(one - all_) > 1 for one, all_ in zip(segment.box, whole, strict=True))
 
 
-def _cutter(parts: Sequence[Part]) -> Callable[[float, tuple[int, int]], tuple[int, Region] | None]:
+def _cutter(parts: Sequence[Part]) -> blocks.Cutter:
     """Tells of a moment which part it belongs to, and what to cut out of a picture."""
+
+    # It is asked for every frame, and says the same for all frames of a part.
+    @functools.cache
+    def region(at: int, size: tuple[int, int]) -> Region:
+        found = parts[at].found
+        return aligned(overlay_region(found.skin, found.at, MARGIN), size, 16)
 
     def cut(seconds: float, size: tuple[int, int]) -> tuple[int, Region] | None:
         for at, part in enumerate(parts):
             if part.start <= seconds < part.end:
-                region = overlay_region(part.found.skin, part.found.at, MARGIN)
-                return at, aligned(region, size, 16)
+                return at, region(at, size)
         return None
 
     return cut
@@ -186,8 +191,8 @@ def _cutter(parts: Sequence[Part]) -> Callable[[float, tuple[int, int]], tuple[i
 class _Reader:
     """Reads blocks and puts what they show together."""
 
-    def __init__(self, library: Library, parts: Sequence[Part], options: LabelOptions):
-        self.library, self.parts, self.options = library, parts, options
+    def __init__(self, parts: Sequence[Part], options: LabelOptions):
+        self.parts, self.options = parts, options
         self.net = _net(options.readers, options.parser)
         self.segments: list[Segment] = []
         self._done: list[tuple[int, States, np.ndarray]] = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -111,7 +110,7 @@ class _Crew:
     def start(self) -> _Member:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, *self._given), daemon=True)
-        with worker_process.ignoring_interrupts(), _environment(work.ONE_THREAD):
+        with worker_process.ignoring_interrupts(), worker_process.environment(work.ONE_THREAD):
             process.start()
         theirs.close()  # or else its end would not be noticed
         self.members.append(_Member(process, ours))
@@ -154,21 +153,6 @@ def _stop(process: Any) -> None:
     if process.is_alive():
         process.kill()
         process.join()
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Variables that processes started in here inherit."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 # ---------------------------------------------------------------------------------------------

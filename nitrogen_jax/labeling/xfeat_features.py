@@ -10,6 +10,7 @@ import numpy as np
 from nitrogen_jax.errors import NitrogenError
 
 MULTIPLE = 32  # sides of what the network sees; one program is compiled for each such size
+LEAST = 0.82  # cosine of the angle between two descriptors that match
 MARGIN = 4  # pixels at padded sides where the padding's edge would pass for a point
 
 
@@ -35,7 +36,7 @@ def detect(picture: np.ndarray, top_k: int = 4096) -> tuple[np.ndarray, np.ndarr
     return np.asarray(xy)[:found], np.asarray(descriptors)[:found]
 
 
-def match(first: np.ndarray, second: np.ndarray, least: float = 0.82) -> np.ndarray:
+def match(first: np.ndarray, second: np.ndarray, least: float = LEAST) -> np.ndarray:
     """Pairs of indices (M, 2) of descriptors that are each other's nearest.
 
     Args:
@@ -43,11 +44,15 @@ def match(first: np.ndarray, second: np.ndarray, least: float = 0.82) -> np.ndar
         second: the same of another picture.
         least: the cosine of the angle between two that match.
     """
-    if not len(first) or not len(second):
+    return mutual(first @ second.T, least)
+
+
+def mutual(cosine: np.ndarray, least: float = LEAST) -> np.ndarray:
+    """Pairs of indices (M, 2) that are each other's nearest, out of all cosines (N, K)."""
+    if 0 in cosine.shape:
         return np.zeros((0, 2), np.intp)
-    cosine = first @ second.T
     there, back = cosine.argmax(1), cosine.argmax(0)
-    index = np.arange(len(first))
+    index = np.arange(len(cosine))
     good = (back[there] == index) & (cosine[index, there] > least)
     return np.stack([index, there], 1)[good]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from nitrogen_jax.labeling.skins.library import Library
 from nitrogen_jax.labeling.skins.skin import States
 from nitrogen_jax.labeling.synth import clips
 from nitrogen_jax.labeling.synth.footage import FromFolder, MadeUp
+from nitrogen_jax.labeling.work import ONE_THREAD
 
 LOCATED = 0.9  # intersection over union
 
@@ -71,24 +71,17 @@ def run_all(
             results[case.plan.name] = clip(case, setting)
             advance(1)
     else:
-        limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        before_ = {name: os.environ.get(name) for name in limits}
-        os.environ.update(limits)  # read by libraries when the processes start
-        try:
-            pool = ProcessPoolExecutor(workers, get_context("spawn"), worker_process.start)
-            with pool:
-                with worker_process.ignoring_interrupts():  # which the workers inherit
-                    futures = {pool.submit(clip, case, setting): case for case in todo}
-                try:
-                    for future in as_completed(futures):
-                        results[futures[future].plan.name] = future.result()
-                        advance(1)
-                except BaseException:
-                    pool.shutdown(cancel_futures=True)  # else all others are done first
-                    raise
-        finally:
-            for name, value in before_.items():
-                os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), worker_process.start)
+        with worker_process.environment(ONE_THREAD), pool:
+            with worker_process.ignoring_interrupts():  # which the workers inherit
+                futures = {pool.submit(clip, case, setting): case for case in todo}
+            try:
+                for future in as_completed(futures):
+                    results[futures[future].plan.name] = future.result()
+                    advance(1)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # else all others are done first
+                raise
     return [results[case.plan.name] for case in cases]
 
 

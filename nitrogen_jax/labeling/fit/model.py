@@ -34,6 +34,7 @@ MOST_PIXELS = {
 OTHER_PIXELS = 420  # the same for elements of other kinds
 REACH_OF_GROUND = 40.0  # pixels over which the background stays similar
 MARGIN = 2.0  # pixels around an element
+PIECE = 512  # frames that are multiplied at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,8 +288,11 @@ class Precision:
 
     def energy(self, vectors: np.ndarray) -> np.ndarray:
         """(N,) of vectors (N, n): v' P v."""
-        white = self.whitened(vectors)
-        return np.einsum("ij,ij->i", white, white)
+        energies = np.empty(len(vectors), np.float32)
+        for start in range(0, len(vectors), PIECE):
+            white = self.whitened(vectors[start : start + PIECE])
+            energies[start : start + PIECE] = np.einsum("ij,ij->i", white, white)
+        return energies
 
 
 __all__ = ["ElementModel", "Noise", "Precision", "build", "rest"]

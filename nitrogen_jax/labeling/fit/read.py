@@ -12,12 +12,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nitrogen_jax.labeling.fit.model import GRID, REACH, ElementModel, Noise, Precision, rest
+from nitrogen_jax.labeling.fit.model import (
+    GRID,
+    PIECE,
+    REACH,
+    ElementModel,
+    Noise,
+    Precision,
+    rest,
+)
 from nitrogen_jax.labeling.planes import Planes, pooled
 from nitrogen_jax.labeling.skins.draw import Region
 
 GROUND = (110.0, 128.0, 128.0)  # of a background nothing is known of: Y, U, V
-PIECE = 512  # frames that are multiplied at a time
 TOLD = 400  # frames from which a scene is told, at most
 ROUNDS = 2  # of telling a scene
 STEP_SHARE = 70.0  # percentile of the differences between states that is a usual one
@@ -123,10 +130,7 @@ def _scores(
         columns = []
         for state, template in enumerate(templates):
             own = Precision(model, _clear(model, opacity, state), noise)
-            energy = np.concatenate(
-                [own.energy(frames[i : i + PIECE] - template) for i in range(0, len(frames), PIECE)]
-            )
-            columns.append(-0.5 * (energy + own.log_determinant))
+            columns.append(-0.5 * (own.energy(frames - template) + own.log_determinant))
         return np.stack(columns, 1), shared
     return _many(model, frames, opacity, templates, shared, noise, robust), shared
 
@@ -269,9 +273,7 @@ def _reading(
     # What the scene takes for an error of colour is a sign of another skin.
     amiss = np.abs(left + scene.error) * opaque
     amiss = float(amiss.sum() / max(opaque.sum(), 1.0))
-    energy = np.concatenate(
-        [shared.energy(left[i : i + PIECE]) for i in range(0, len(left), PIECE)]
-    ) / max(left.shape[1], 1)
+    energy = shared.energy(left) / max(left.shape[1], 1)
     kind = model.element.kind
     value = model.values[best].astype(np.float32)
     gap = scores.max(1) - scores[:, rest(model)]

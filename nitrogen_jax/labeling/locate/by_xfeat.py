@@ -11,8 +11,9 @@ import importlib.util
 
 import numpy as np
 
+from nitrogen_jax.labeling import xfeat_features
 from nitrogen_jax.labeling.locate.features import Features, Matches
-from nitrogen_jax.labeling.locate.templates import GREYS, Template, Templates
+from nitrogen_jax.labeling.locate.templates import GREYS, Template, Templates, together
 from nitrogen_jax.labeling.locate.vote import Candidate, candidates
 from nitrogen_jax.labeling.skins.draw import Region, blend, picture
 from nitrogen_jax.labeling.skins.library import Library
@@ -21,7 +22,6 @@ from nitrogen_jax.labeling.skins.skin import Skin
 CANVAS = (288, 352)  # (height, width) on which every skin is drawn: one program serves them all
 WIDTHS = (140, 300)  # pixels at which skins are drawn, unless they are too high
 MARGIN = 16
-ALIKE = 0.82  # cosine of two descriptors that match
 MOST, MOST_DRAWN = 3000, 400  # key points of a picture, and of a drawn skin
 
 
@@ -50,22 +50,14 @@ def search(
 
 def detect(colours: np.ndarray, most: int) -> Features:
     """Key points of a picture (H, W, 3) uint8."""
-    from nitrogen_jax.labeling.xfeat_features import detect as run
-
-    points, descriptors = run(colours, most)
+    points, descriptors = xfeat_features.detect(colours, most)
     return Features(points + 0.5, descriptors)
 
 
 def mutual(similar: np.ndarray) -> Matches:
     """Key points that are each other's nearest, out of the products (N, M) of descriptors."""
-    if 0 in similar.shape:
-        none = np.zeros(0, int)
-        return Matches(none, none, np.zeros(0, np.float32))
-    forth, back = similar.argmax(1), similar.argmax(0)
-    rows = np.arange(len(similar))
-    alike = similar[rows, forth]
-    good = (back[forth] == rows) & (alike > ALIKE)
-    return Matches(rows[good], forth[good], alike[good])
+    first, second = xfeat_features.mutual(similar).T
+    return Matches(first, second, similar[first, second])
 
 
 @functools.lru_cache(maxsize=2)
@@ -74,10 +66,7 @@ def prepared(library: Library) -> Templates:
     found = [
         _template(skin, width, grey) for skin in library.skins for width in WIDTHS for grey in GREYS
     ]
-    none = np.zeros((0, 64), np.float32)
-    descriptors = np.concatenate([none, *(one.features.descriptors for one in found)])
-    owner = np.repeat(np.arange(len(found)), [len(one.features.points) for one in found])
-    return Templates(library, tuple(found), descriptors, owner.astype(np.int32))
+    return together(library, found, 64)
 
 
 def _template(skin: Skin, width: int, grey: int) -> Template:

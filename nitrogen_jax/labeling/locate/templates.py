@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -56,7 +56,12 @@ def prepare(library: Library, advance: Callable[[int], None] = lambda amount: No
             for grey in GREYS:
                 found.append(_template(skin, drawn, grey))
         advance(1)
-    none = np.zeros((0, 128), np.float32)
+    return together(library, found, 128)
+
+
+def together(library: Library, found: Sequence[Template], dimensions: int) -> Templates:
+    """Templates with their descriptors, of so many dimensions, in one array."""
+    none = np.zeros((0, dimensions), np.float32)
     descriptors = np.concatenate([none, *(one.features.descriptors for one in found)])
     owner = np.repeat(np.arange(len(found)), [len(one.features.points) for one in found])
     return Templates(library, tuple(found), descriptors, owner.astype(np.int32))
