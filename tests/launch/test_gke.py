@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -131,6 +133,28 @@ def pod_script(stage, out, program):
 def test_a_pod_ends_as_its_training_does(stage, tmp_path, code):
     command = pod_script(stage, tmp_path, f"exit {code}")
     assert subprocess.run(command).returncode == code
+
+
+def test_a_signal_of_a_pods_first_moment_reaches_its_training(stage, tmp_path):
+    # The shell of the pod thinks before each of its commands; the training is up at once.
+    slow = tmp_path / "slow.sh"
+    slow.write_text("unset BASH_ENV; trap 'sleep 0.3' DEBUG\n")
+    program = "trap 'echo saved; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    process = subprocess.Popen(
+        pod_script(stage, tmp_path, program),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "BASH_ENV": str(slow)},
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=30)[0] == "saved\n"
+        assert process.returncode == 143
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(("finished", "code"), [(False, 143), (True, 0)])
