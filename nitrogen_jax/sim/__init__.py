@@ -1,0 +1,1 @@
+"""Unmodified Linux games, frozen and stepped frame by frame."""
