@@ -20,14 +20,17 @@ import pytest
 from nitrogen_jax.doctor.check import version_of
 from nitrogen_jax.extras import EXTRAS
 
+ROOT = Path(__file__).parents[1]
+
 # Before anything imports JAX. Tests that need many devices start processes of their own.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Small networks compile for seconds and run for milliseconds: compile them with less care.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# The same small networks are compiled by many tests and their processes: once is enough.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 # Nothing in a test may look for models on a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
-
-ROOT = Path(__file__).parents[1]
 
 # A deadline would fail tests that compile something on a busy machine.
 hypothesis.settings.register_profile("here", deadline=None)

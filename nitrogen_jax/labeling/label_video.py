@@ -31,7 +31,6 @@ from nitrogen_jax.labeling.skins.skin import States
 if TYPE_CHECKING:
     from nitrogen_jax.labeling.parser.reader import NetReader
 
-LEAST_VISIBLE = 0.6  # share of an overlay that must be in the picture
 FEWEST_OF_HALF = 4  # pictures
 UNEVEN = 0.25  # of the usual time between frames; more is a frame rate that varies
 # What is wrong with a file -> the cause that is counted.
@@ -91,7 +90,7 @@ def find(path: Path, library: Library, options: LabelOptions) -> list[Part]:
         raise VideoFailure(
             "two_overlays", f"video {path}: two overlays are in it ({names}): give --box for one"
         )
-    if found[0].visible < LEAST_VISIBLE:
+    if found[0].visible < segments.LEAST_VISIBLE:
         raise VideoFailure(
             "overlay_cut_off",
             f"video {path}: only {found[0].visible:.0%} of the overlay are in the picture",

@@ -18,6 +18,7 @@ from nitrogen_jax.labeling.sample import Sampled, key_frames
 SHORTEST = 3.0  # seconds; an absence that is shorter is not told apart, confidence tells it
 APART = 2.0  # seconds between the key frames that are looked at
 STASHED = 15  # pictures in which a lost overlay is looked for again
+LEAST_VISIBLE = 0.6  # share of an overlay that must be in the picture
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class _Looks:
         self.times: list[float] = []
         self.which: list[int] = []  # of `known`, -1 for none
         self._lost: list[tuple[int, np.ndarray]] = []  # moments without a known overlay
+        self._thorough = True  # whether the next search compares all places
 
     def add(self, time: float, picture: np.ndarray) -> None:
         """Looks at one moment."""
@@ -81,6 +83,7 @@ class _Looks:
         best = int(np.argmax(scores))
         if scores[best] > SINGLE:
             self.which.append(best)
+            self._thorough = True
             return
         self.which.append(-1)
         self._lost.append((len(self.which) - 1, picture))
@@ -88,11 +91,17 @@ class _Looks:
             self._search()
 
     def _search(self) -> None:
-        """Looks for another overlay in the pictures in which the known ones are lost."""
+        """Looks for another overlay in the pictures in which the known ones are lost.
+
+        All places are compared once after a loss; as long as it lasts, key points have to do, or
+        an hour without an overlay would cost minutes.
+        """
         if len(self._lost) >= 3:
             pictures = [picture for _, picture in self._lost]
             same = [picture for picture in pictures if picture.shape == pictures[0].shape]
-            for found in locate(same, self.templates, self.box)[:1]:
+            others = locate(same, self.templates, self.box, everywhere=self._thorough)
+            self._thorough = bool(others)
+            for found in [other for other in others if other.visible >= LEAST_VISIBLE][:1]:
                 self.known.append(found)
                 self.drawn.append(Drawn(found.skin, found.at.scale))
                 for at, picture in self._lost:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,8 +87,12 @@ def test_it_is_looked_for_anew_in_what_is_lost(made, divided, skin, place):
     assert made.corner_error(second.found.at, other, skin) < 1
 
 
-def looked(monkeypatch, templates, skin, place, seen, step=2.0) -> list[Part]:
-    """Parts, where it is told at which moments the overlay is seen."""
+def looked(monkeypatch, templates, skin, place, seen, step=2.0, searched=None) -> list[Part]:
+    """Parts, where it is told at which moments the overlay is seen.
+
+    To `searched` is added of every search whether it compared all places.
+    """
+    searched = [] if searched is None else searched
     scores = iter(seen)
 
     class Fake:
@@ -94,7 +100,7 @@ def looked(monkeypatch, templates, skin, place, seen, step=2.0) -> list[Part]:
             self.score = score
 
     monkeypatch.setattr(segments, "compare", lambda *a: Fake(float(next(scores))))
-    monkeypatch.setattr(segments, "locate", lambda *a: [])
+    monkeypatch.setattr(segments, "locate", lambda *a, **k: searched.append(k["everywhere"]) or [])
     looks = segments._Looks(found_at(skin, place), templates, None)
     for at in range(len(seen)):
         looks.add(at * step, np.zeros((*SIZE, 3), np.uint8))
@@ -121,6 +127,24 @@ def test_moments_become_seconds(monkeypatch, templates, skin, place, seen, edges
 def test_parts_of_a_moment_are_no_parts(monkeypatch, templates, skin, place):
     parts = looked(monkeypatch, templates, skin, place, [1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], 1.0)
     assert [(part.start, part.end) for part in parts] == [(6.5, float("inf"))]
+
+
+def test_all_places_are_compared_once_after_each_loss(monkeypatch, templates, skin, place):
+    stash, searched = segments.STASHED, []
+    seen = [1, *[0] * (3 * stash), 1, *[0] * (2 * stash), 1]
+    looked(monkeypatch, templates, skin, place, seen, searched=searched)
+    assert searched == [True, False, False, True, False]
+
+
+def test_what_is_found_later_must_be_in_the_picture_too(monkeypatch, templates, skin, place):
+    cut_off = replace(found_at(skin, place), visible=segments.LEAST_VISIBLE - 0.01)
+    looks = segments._Looks(found_at(skin, place), templates, None)
+    monkeypatch.setattr(segments, "locate", lambda *a, **k: [cut_off])
+    looks._lost = [(at, np.zeros((*SIZE, 3), np.uint8)) for at in range(3)]
+    looks.which = [-1] * 3
+    looks._search()
+    assert looks.known == [found_at(skin, place)]
+    assert looks.which == [-1] * 3
 
 
 @pytest.mark.parametrize(
