@@ -14,6 +14,7 @@ from nitrogen_jax.sim.errors import LaunchError
 MODES = ("lock", "real", "speed")
 DISPLAYS = ("auto", "dummy", "offscreen", "xvfb")
 MAX_SIDE = 8192
+MAX_SPEED = 100
 SEEDS = 2**63
 
 
@@ -98,7 +99,6 @@ def _size(size: object) -> tuple[int, int]:
 def _check_numbers(launch: Launch) -> None:
     limits = {
         "fps": (0.1, 10_000),
-        "speed": (0, 100),
         "boot_timeout": (0.01, 86_400),
         "step_timeout": (0.01, 86_400),
     }
@@ -112,9 +112,16 @@ def _check_numbers(launch: Launch) -> None:
         raise LaunchError(f"seed is {launch.seed}, where a whole number is needed")
 
 
+def check_mode(mode: str, speed: float) -> None:
+    """Refuses unknown modes and speeds outside of 0 to 100."""
+    if mode not in MODES:
+        raise LaunchError(f"mode {mode!r} is not one of {', '.join(MODES)}")
+    if not (math.isfinite(speed) and 0 <= speed <= MAX_SPEED):
+        raise LaunchError(f"speed is {speed}, where 0 to {MAX_SPEED} is possible")
+
+
 def _check_names(launch: Launch) -> None:
-    if launch.mode not in MODES:
-        raise LaunchError(f"mode {launch.mode!r} is not one of {', '.join(MODES)}")
+    check_mode(launch.mode, launch.speed)
     if launch.display not in DISPLAYS and not re.fullmatch(r"[\w.-]*:\d+(\.\d+)?", launch.display):
         raise LaunchError(
             f"display {launch.display!r} is not one of {', '.join(DISPLAYS)} or an X display "

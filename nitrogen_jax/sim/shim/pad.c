@@ -1,0 +1,130 @@
+/* A virtual game controller of SDL 2, which needs no kernel device.
+
+   SDL asks for its state at every SDL_JoystickUpdate, so the game sees what the controller wrote
+   before the step, in the very frame of the step. */
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SDL2 "libSDL2"
+#define WITH_JOYSTICKS 0x2200u /* SDL_INIT_JOYSTICK | SDL_INIT_GAMECONTROLLER */
+#define GAME_CONTROLLER 1
+
+struct description {
+  uint16_t version, type, axes, buttons, hats, vendor, product, padding;
+  uint32_t button_mask, axis_mask;
+  const char *name;
+  void *data;
+  void (*update)(void *);
+  void (*set_player)(void *, int);
+  int (*rumble)(void *, uint16_t, uint16_t);
+  int (*rumble_triggers)(void *, uint16_t, uint16_t);
+  int (*set_led)(void *, uint8_t, uint8_t, uint8_t);
+  int (*send_effect)(void *, const void *, int);
+};
+
+static struct {
+  int (*JoystickAttachVirtualEx)(const struct description *);  /* from 2.24 on */
+  int (*JoystickAttachVirtual)(int, int, int, int);            /* from 2.0.14 on */
+  void *(*JoystickOpen)(int);
+  int (*JoystickSetVirtualAxis)(void *, int, int16_t);
+  int (*JoystickSetVirtualButton)(void *, int, uint8_t);
+} sdl;
+static void *joystick;
+static bool attached, pushed; /* pushed: this SDL does not ask */
+
+static void copy_state(void) {
+  if (joystick == NULL) return;
+  for (int i = 0; i < NG_AXES; i++) sdl.JoystickSetVirtualAxis(joystick, i, ng_page->axes[i]);
+  for (int i = 0; i < NG_BUTTONS; i++)
+    sdl.JoystickSetVirtualButton(joystick, i, ng_page->buttons[i]);
+}
+
+static void update(void *unused) {
+  (void)unused;
+  __atomic_add_fetch(&NG(pad_polls), 1, __ATOMIC_RELAXED);
+  copy_state();
+}
+
+void ng_pad_push(void) {
+  if (pushed) update(NULL);
+}
+
+static int no_rumble(void *data, uint16_t low, uint16_t high) {
+  (void)data;
+  (void)low;
+  (void)high;
+  return 0;
+}
+
+static int attach(void) {
+  static const struct description pad = {
+      .version = 1, .type = GAME_CONTROLLER, .axes = NG_AXES, .buttons = NG_BUTTONS,
+      .vendor = 0x045e, .product = 0x028e, /* an Xbox 360 pad, which every game knows */
+      .button_mask = (1u << NG_BUTTONS) - 1, .axis_mask = (1u << NG_AXES) - 1,
+      .name = "Xbox 360 Controller", .update = update, .rumble = no_rumble};
+#define FIND(name) *(void **)&sdl.name = ng_find(SDL2, "SDL_" #name)
+  FIND(JoystickAttachVirtualEx);
+  FIND(JoystickAttachVirtual);
+  FIND(JoystickOpen);
+  FIND(JoystickSetVirtualAxis);
+  FIND(JoystickSetVirtualButton);
+  if (!sdl.JoystickOpen || !sdl.JoystickSetVirtualAxis || !sdl.JoystickSetVirtualButton) return -1;
+  if (sdl.JoystickAttachVirtualEx) return sdl.JoystickAttachVirtualEx(&pad);
+  if (!sdl.JoystickAttachVirtual) return -1;
+  pushed = true;
+  return sdl.JoystickAttachVirtual(GAME_CONTROLLER, NG_AXES, NG_BUTTONS, 0);
+}
+
+void ng_pad_attach(void) {
+  if (attached || !ng_active() || !NG(pad_wanted)) return;
+  attached = true;
+  int index = attach();
+  if (index < 0) return;
+  joystick = sdl.JoystickOpen(index);
+  NG(pad_attached) = joystick != NULL;
+}
+
+/* SDL 1.2 and SDL 2 have functions of these names. Where the newer implementation of 1.2 loaded
+   SDL 2, it asked for them with dlsym and was given the second pair. */
+typedef int (*init_type)(uint32_t);
+static init_type sdl2_init, sdl2_init_subsystem;
+
+bool ng_sdl1_is_sdl2(void) { return sdl2_init != NULL; }
+
+static int initialised(int result, uint32_t flags) {
+  if (result == 0 && (flags & WITH_JOYSTICKS)) ng_pad_attach();
+  return result;
+}
+
+static int init_below(uint32_t flags) { return initialised(sdl2_init(flags), flags); }
+
+static int init_subsystem_below(uint32_t flags) {
+  return initialised(sdl2_init_subsystem(flags), flags);
+}
+
+void *ng_sdl_hook(void *handle, const char *name) {
+  bool first = strcmp(name, "SDL_Init") == 0;
+  if (!first && strcmp(name, "SDL_InitSubSystem") != 0) return NULL;
+  if (handle == NULL || handle != ng_library(SDL2)) return NULL;
+  void *real = ng_real_dlsym(handle, name);
+  if (real == NULL) return NULL;
+  if (first)
+    sdl2_init = (init_type)real;
+  else
+    sdl2_init_subsystem = (init_type)real;
+  return first ? (void *)init_below : (void *)init_subsystem_below;
+}
+
+static int init(const char *name, uint32_t flags) {
+  void *old = ng_library("libSDL-1.2");
+  init_type real = (init_type)(old ? ng_real_dlsym(old, name) : ng_find(SDL2, name));
+  if (real == NULL) return -1;
+  int result = real(flags);
+  return old ? result : initialised(result, flags);
+}
+
+EXPORT int SDL_Init(uint32_t flags) { return init("SDL_Init", flags); }
+
+EXPORT int SDL_InitSubSystem(uint32_t flags) { return init("SDL_InitSubSystem", flags); }
