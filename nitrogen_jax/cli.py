@@ -26,6 +26,7 @@ VERBS = {
     "train": "train, fine-tune, resume",
     "plan": "what training would take on a machine that is not there",
     "data": "label trees, videos and training records",
+    "sim": "unmodified games, frozen and stepped frame by frame",
     "label": "action labels from videos with a controller overlay",
     "bench": "measure speed",
     "doctor": "check what this machine has and what it lacks",

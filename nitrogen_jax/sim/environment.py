@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from nitrogen_jax.sim.errors import LaunchError
 from nitrogen_jax.sim.launch import Launch
+from nitrogen_jax.sim.program import search_path
 
 RUNTIME = ".runtime"
 
@@ -94,6 +95,7 @@ def environment(
         "XDG_RUNTIME_DIR": str(home / RUNTIME),
     }
     env |= launch.env
+    env["PATH"] = search_path(env)
     preload = [str(shim), *filter(None, [env.get("LD_PRELOAD", "")])]
     # NOTE: it is the guard's child that gets LD_PRELOAD: the guard itself lives in real time.
     env.pop("LD_PRELOAD", None)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nitrogen_jax.sim.errors import LaunchError
 
+GAMES = ("/usr/local/games", "/usr/games")
 _INTERPRETER = 3  # PT_INTERP: what loads a program's libraries
 _DYNAMIC = 2
 _MACHINES = {"x86_64": 62, "aarch64": 183, "riscv64": 243, "i686": 3, "ppc64le": 21}
@@ -30,13 +31,19 @@ def find(command: str, env: Mapping[str, str], cwd: Path | None = None) -> Path:
         if not os.access(path, os.X_OK):
             raise LaunchError(f"{path} is not executable: chmod +x it, or name its interpreter")
     else:
-        found = shutil.which(command, path=env.get("PATH", os.defpath))
+        found = shutil.which(command, path=search_path(env))
         if found is None:
             raise LaunchError(f"program {command!r} is not on PATH: is the game installed?")
         path = Path(found)
     path = path.absolute()
     check(path)
     return path
+
+
+def search_path(env: Mapping[str, str]) -> str:
+    """PATH, and the folders of games, which are not on the PATH of every user."""
+    given = env.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([*given, *(folder for folder in GAMES if folder not in given)])
 
 
 def check(path: Path) -> None:

@@ -50,7 +50,8 @@ class Session:
         self.launch = launch
         self.pid = 0
         self._owner, self._busy = os.getpid(), threading.Lock()
-        self._dead: SessionError | None = None
+        self._dead: SessionError | None = None  # why no step is possible any more
+        self._closed = False
         self._input: Any = None
         self._undo = contextlib.ExitStack()
         try:
@@ -84,7 +85,7 @@ class Session:
         if not self._busy.acquire(blocking=False):
             raise SessionError("step: another step of this session is still going on")
         try:
-            self._check_open()
+            self._check_running()
             if self._input is not None:
                 self._input.flush()
             if int(self._page["mode"]) == shared.SPEED:
@@ -210,10 +211,9 @@ class Session:
 
     def close(self) -> None:
         """Kills the program and all its children; removes its HOME, memory and X server."""
+        self._closed = True
         if self._owner == os.getpid():
             self._undo.close()
-        if self._dead is None:
-            self._dead = SessionError("the session is closed")
 
     # -----------------------------------------------------------------------------------------
 
@@ -312,6 +312,13 @@ class Session:
         futex.wake(self._memory.address("grant_word"))
 
     def _check_open(self) -> None:
+        if self._closed:
+            raise SessionError("the session is closed")
+        if self._owner != os.getpid():
+            raise SessionError("the session belongs to the process that started it")
+
+    def _check_running(self) -> None:
+        self._check_open()
         if self._dead is not None:
             raise self._dead
 
