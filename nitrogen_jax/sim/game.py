@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.files import atomic_path
 from nitrogen_jax.gamepad import BUTTON_INDEX, NUM_BUTTONS, Pad, button_set
 from nitrogen_jax.sim.bindings import Bindings
 
@@ -87,6 +88,8 @@ class Game:
         name: its part of the registered id, NitroGen/<name>-v0.
         packages: apt packages, the one that holds the program first.
         program: what is looked for on PATH and in GAME_FOLDERS.
+        set_id: the program runs as another user or group, into which nothing can be loaded: a
+            copy without that bit, in the cache, is started instead.
         needs: further files that must be there, such as a level.
         levels: names that `command` knows, the default one first.
         command: the words that start it, the program included.
@@ -115,6 +118,7 @@ class Game:
     levels: tuple[str, ...]
     command: Callable[[Setup], Sequence[str]]
     needs: tuple[str, ...] = ()
+    set_id: bool = False
     environment: Callable[[Setup], Mapping[str, str]] = _nothing
     home: Callable[[Setup], Mapping[str, str]] = _nothing
     display: str = "dummy"
@@ -178,8 +182,9 @@ class Game:
         lacking = self.missing()
         if lacking:
             raise NitrogenError(lacking)
+        program = self.find() or ""
         return Setup(
-            program=self.find() or "",
+            program=plain_copy(program) if self.set_id else program,
             size=self.window if size is None else size,
             level=self.check_level(level),
             seed=check_seed(seed),
@@ -199,6 +204,20 @@ class Game:
             if pad.pressed[BUTTON_INDEX[source]]:
                 buttons[[BUTTON_INDEX[name] for name in along]] = True
         return Pad(buttons, pad.left, pad.right)
+
+
+def plain_copy(program: str) -> str:
+    """A copy of a program without the bits that make it run as somebody else, in the cache."""
+    info = os.stat(program)
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = f"{Path(program).name}-{info.st_size}-{info.st_mtime_ns}"
+    copy = base / "nitrogen_jax" / "programs" / name
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with atomic_path(copy) as temporary:
+            shutil.copyfile(program, temporary)
+            temporary.chmod(0o755)
+    return str(copy)
 
 
 def known_level(level: str, levels: Sequence[str], slug: str) -> str:

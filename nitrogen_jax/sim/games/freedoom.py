@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from nitrogen_jax.sim.game import Game, Press, Setup
 
 WAD = "/usr/share/games/doom/freedoom1.wad"
-# The simulator's pad as SDL 2 names it.
-GUID = "ff0000905e0400008e02000000007601"
+# What SDL, from 2.26 on, makes of the simulator's pad; part of it is a checksum of the pad's name.
+GUID = "ff0003f05e0400008e02000000007601"
 SKILL = "3"
 
 # Left stick: walk and sidestep. Right stick: turn. Right shoulder: fire. SDL's order of the buttons
 # is A, B, X, Y, back, guide, start, left stick, right stick, left shoulder, right shoulder.
 JOYSTICK = {
-    "use_joystick": "1",
     "joystick_guid": f'"{GUID}"',
     "joystick_index": "0",
     **{"joystick_x_axis": "2", "joystick_y_axis": "1", "joystick_strafe_axis": "0"},
@@ -26,6 +25,7 @@ JOYSTICK = {
 }
 # "joyb_speed" of 29 is the engine's own way to say: always run.
 DEFAULT = {
+    "use_joystick": "1",
     **{"joyb_fire": "10", "joyb_use": "0", "joyb_strafe": "-1", "joyb_speed": "29"},
     **{"use_mouse": "0", "show_messages": "1", "screenblocks": "10", "detaillevel": "0"},
 }
