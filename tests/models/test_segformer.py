@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nitrogen_jax.errors import NitrogenError
-from nitrogen_jax.models import segformer
+from nitrogen_jax.models import convolution, segformer
 from nitrogen_jax.models.configs import FLOAT32, Compute
 from nitrogen_jax.models.convolution import depthwise
 from nitrogen_jax.models.mix_transformer import MixBlock, OverlappingPatches, drop_rates
@@ -146,6 +146,42 @@ def test_depthwise_is_a_grouped_convolution(side):
         feature_group_count=4, precision="highest",
     )  # fmt: skip
     close(depthwise(FLOAT32, x, kernel), np.asarray(wanted), 1e-5)
+
+
+@pytest.mark.parametrize("side", [3, 5])
+def test_gradients_of_depthwise_are_those_of_a_grouped_convolution(side):
+    x = jax.random.normal(jax.random.key(0), (3, 7, 9, 4))
+    kernel = jax.random.normal(jax.random.key(1), (side, side, 1, 4))
+
+    def grouped(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=4, precision="highest",
+        )  # fmt: skip
+
+    def gradients(convolution):
+        return jax.grad(lambda *given: jnp.sin(convolution(*given)).sum(), (0, 1))(x, kernel)
+
+    wanted = gradients(grouped)
+    for found, right in zip(gradients(partial(depthwise, FLOAT32)), wanted, strict=True):
+        close(found, np.asarray(right), 1e-4)
+    # What accelerators sum up at once is what a CPU sums up picture after picture.
+    grad = jax.random.normal(jax.random.key(2), x.shape)
+    at_once, by_picture = (
+        how(side, x, grad) for how in (convolution._taps, convolution._taps_by_picture)
+    )
+    close(at_once, np.asarray(by_picture), 1e-4)
+
+
+@pytest.mark.parametrize(("side", "height", "width"), [(2, 8, 6), (4, 9, 11)])
+def test_squares_that_share_no_pixel_are_a_convolution(side, height, width):
+    x = jax.random.normal(jax.random.key(0), (2, height, width, 3))
+    kernel = jax.random.normal(jax.random.key(1), (side, side, 3, 5))
+    wanted = jax.lax.conv_general_dilated(
+        x, kernel, (side, side), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision="highest",
+    )  # fmt: skip
+    close(convolution.convolve(FLOAT32, x, kernel, stride=side), np.asarray(wanted), 1e-5)
 
 
 @pytest.fixture(scope="module")
