@@ -32,7 +32,7 @@ PRESETS = (
 # What is written down: all that makes a difference and is no place on this machine.
 SETTINGS = (
     *("clips", "seconds", "seed", "lag", "travel", "width", "opacity", "min_confidence"),
-    *("preset", "skins_unknown", "without"),
+    *("preset", "skins_unknown", "without", "readers", "parser"),
 )
 
 
@@ -76,6 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=STEPS,
         help="a step that is left out, to see what it is worth; may be repeated",
     )
+    parser.add_argument(
+        "--readers", choices=["auto", "fit", "net", "both"], default="auto", help="auto"
+    )
+    parser.add_argument(
+        "--parser", metavar="FILE", help="the neural reader's parameters, or its training run"
+    )
     parser.add_argument("--preset", default="veryfast", help="x264's; veryfast")
     parser.add_argument("--keep", action="store_true", help="keep the videos")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; one for each core")
@@ -85,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from nitrogen_jax import terminal
     from nitrogen_jax.files import atomic_path
+    from nitrogen_jax.labeling import agree
     from nitrogen_jax.labeling.accuracy import report as reports
     from nitrogen_jax.labeling.options import LabelOptions
     from nitrogen_jax.labeling.skins import library
@@ -92,8 +99,12 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     known = library.load(args.skins)
     _tell_faults(known)
+    agree.net_reader(args.readers, args.parser)  # says at once what it lacks
     options = LabelOptions(
-        keep_confidence=args.min_confidence, without=tuple(sorted(set(args.without)))
+        keep_confidence=args.min_confidence,
+        readers=args.readers,
+        parser=args.parser,
+        without=tuple(sorted(set(args.without))),
     )
     args.out.mkdir(parents=True, exist_ok=True)
     begun = time.time()
