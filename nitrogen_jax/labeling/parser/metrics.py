@@ -41,7 +41,7 @@ class Rows(NamedTuple):
         """From a batch's truth, and positions in cells and logits that were said."""
         good = np.asarray(found["valid"])
         rows = {name: np.asarray(array)[good] for name, array in found.items() if np.ndim(array)}
-        said = np.clip(heat.travels(rows["said_at"], rows["travel"]), -1, 1)
+        said = heat.travels(rows["said_at"], rows["travel"])
         return Rows(
             rows["clip"],
             rows["sticks"],

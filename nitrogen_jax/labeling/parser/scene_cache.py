@@ -13,6 +13,7 @@ import numpy as np
 from nitrogen_jax.files import atomic_path
 from nitrogen_jax.labeling.parser import scenes
 from nitrogen_jax.labeling.parser.grounds import Grounds
+from nitrogen_jax.labeling.parser.odd import odd
 from nitrogen_jax.labeling.parser.scenes import Drawn, Recorded
 from nitrogen_jax.labeling.skins.generate import generate
 from nitrogen_jax.labeling.skins.library import load
@@ -21,7 +22,7 @@ from nitrogen_jax.labeling.synth import traces
 from nitrogen_jax.labeling.synth.footage import FromFolder, MadeUp
 
 IN_MEMORY = 1200, 300  # drawn and recorded scenes that are also in a folder: 1 GB
-VERSION = 1  # of what a kept file holds
+VERSION = 2  # of what a kept file holds
 
 S = TypeVar("S", Drawn, Recorded)
 
@@ -60,7 +61,7 @@ class Scenes:
         self.recorded = functools.lru_cache(maxsize=most[1])(self._recorded)
 
     def _made(self, seed: int) -> Skin:
-        return generate(seed) if seed >= 0 else self.skins[-1 - seed]
+        return odd(generate(seed), seed) if seed >= 0 else self.skins[-1 - seed]
 
     @functools.cached_property
     def grounds(self) -> Grounds:

@@ -18,7 +18,15 @@ from nitrogen_jax.data import video
 from nitrogen_jax.gamepad import BUTTON_INDEX
 from nitrogen_jax.labeling.parser.grounds import Grounds
 from nitrogen_jax.labeling.parser.mosaic import Paint, canonical, cutter, faded, looks, painting
-from nitrogen_jax.labeling.parser.slots import CLICKS, READ, READ_INDEX, SIDES, STICK, STICK_CORNERS
+from nitrogen_jax.labeling.parser.slots import (
+    CLICKS,
+    READ,
+    READ_INDEX,
+    SIDES,
+    STICK,
+    STICK_CORNERS,
+    Window,
+)
 from nitrogen_jax.labeling.planes import Colours, Planes, aligned, colours_of, cut, painted
 from nitrogen_jax.labeling.skins.draw import Painter, Placement, Region, blend, overlay_region
 from nitrogen_jax.labeling.skins.reduce import suited
@@ -29,10 +37,10 @@ from nitrogen_jax.labeling.synth.traces import Trace
 
 POSITIONS = 24  # of each stick that are drawn of a scene
 FRAMES = 32  # of a clip
-TRAVEL = 2.5, 13.0  # pixels that a stick moves, least and most
+TRAVEL = 3.0, 13.0  # pixels that a stick moves, least and most
 WIDTH = 100.0, 480.0  # pixels of an overlay
 ERROR = 1.0, 0.01  # of a placement: pixels, and share of the scale
-OPACITY = 0.35, 1.0
+OPACITY = 0.4, 1.0
 BITS = 1.6, 4.9  # bits a second of a pixel, as 720p and 1080p streams have them
 TRIGGERS = "LEFT_TRIGGER", "RIGHT_TRIGGER"
 
@@ -47,7 +55,7 @@ class Drawn:
             triggers pressed some of the way.
         knobs: (2, POSITIONS, 44, 44, 4) uint8, the slots of both sticks at some positions, the
             first one at rest.
-        positions: (2, POSITIONS, 2) float32, where the sticks are, in travels.
+        positions: (2, POSITIONS, 2) float32, where the sticks are seen in their slots, in travels.
         clicked: (2, POSITIONS) bool.
         partly_pressed: (2,) bool, what `partly` counts as, of the left and the right trigger.
         sticks, travel, presses: see `slots.Slots`.
@@ -75,7 +83,8 @@ class Recorded:
     Attributes:
         frames: (FRAMES, 96, 96, 3) uint8.
         template: (96, 96, 8) uint8 of an overlay of the clip's opacity.
-        positions: (FRAMES, 2, 2) float32, x and y of the left and the right stick.
+        positions: (FRAMES, 2, 2) float32, x and y of the left and the right stick, as they are
+            seen in their slots, in travels.
         buttons: (FRAMES, 17) bool, of READ.
         sticks, travel, presses: see `slots.Slots`.
     """
@@ -119,6 +128,30 @@ def _set(rng: np.random.Generator, skin: Skin, exact: bool) -> _Set:
     return _Set(reduced, true, taken, region)
 
 
+def _seen(stage: _Set, windows: tuple[Window, ...], sticks: np.ndarray) -> np.ndarray:
+    """Positions of sticks (2, N, 2) as they are seen in slots that are a little beside them.
+
+    NOTE: what a wrong placement adds is the same in all of a video, is taken out by its centre
+    there, and cannot be told from a stick that is moved: no network can learn to leave it out.
+    """
+    found = sticks.astype(np.float32).copy()
+    true, taken = stage.true, stage.taken
+    for side, corner in enumerate(STICK_CORNERS):
+        window = next((one for one in windows if one.slot == corner), None)
+        if window is None:
+            continue
+        travel = next(
+            e.travel for e in stage.skin.elements if e.kind == "stick" and e.side == SIDES[side]
+        )
+        middle = window.left + window.width / 2, window.top + window.height / 2
+        for axis in range(2):
+            beside = (true[1 + axis] - taken[1 + axis]) / taken.scale
+            beside += middle[axis] * (true.scale / taken.scale - 1)
+            found[side, :, axis] *= true.scale / taken.scale
+            found[side, :, axis] += beside / travel[axis] if travel[axis] else 0
+    return found
+
+
 def draw(skin: Skin, seed: int, number: int) -> Drawn:
     """A drawn scene; `number` tells those of one skin apart."""
     rng = np.random.default_rng([seed, number, 0])
@@ -139,7 +172,7 @@ def draw(skin: Skin, seed: int, number: int) -> Drawn:
         pressed,
         seen.cut.drawn(paint(some)),
         _knobs(stage, seen, colours, blur, positions, clicked),
-        positions,
+        _seen(stage, seen.slots.windows, positions),
         clicked,
         shown[[BUTTON_INDEX[name] for name in TRIGGERS]],
         seen.slots.sticks,
@@ -236,11 +269,12 @@ def record(
             colours = colours_of(one._raw)
             crops.append(cut(one._raw, stage.region))
     seen = canonical(stage.skin, stage.taken, stage.region, colours)
+    sticks = np.stack([getattr(states, side) for side in SIDES])
     planes = Planes(np.stack([c.y for c in crops]), np.stack([c.uv for c in crops]))
     return Recorded(
         seen.cut.planes(planes),
         faded(seen.template, opacity),
-        np.stack([getattr(states, side) for side in SIDES], 1),
+        _seen(stage, seen.slots.windows, sticks).swapaxes(0, 1),
         states.buttons[:, READ_INDEX],
         seen.slots.sticks,
         seen.slots.travel,

