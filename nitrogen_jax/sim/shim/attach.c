@@ -13,11 +13,12 @@
 struct ng_page *ng_page;
 static bool looked;
 static pid_t frame_tid; /* of this process, if its frames are the ones that count */
+static pid_t own_pid;
 static __thread pid_t own_tid;
 
 static void in_forked_child(void) {
   own_tid = 0;
-  frame_tid = getpid();
+  own_pid = frame_tid = getpid();
   ng_sleepers_forget();
   ng_timers_forget();
 }
@@ -44,7 +45,7 @@ static void look_once(void) {
   /* NOTE: libraries read the clock before constructors run, so this may come from anywhere. */
   if (looked) return;
   ng_page = map_page();
-  frame_tid = getpid();
+  own_pid = frame_tid = getpid();
   looked = true;
   if (ng_page == NULL) return;
   __atomic_add_fetch(&NG(attached), 1, __ATOMIC_SEQ_CST);
@@ -59,6 +60,9 @@ bool ng_active(void) {
   return ng_page != NULL;
 }
 
+/* Kept, because every reading of the clock asks for it. */
+pid_t ng_pid(void) { return own_pid; }
+
 pid_t ng_tid(void) {
   if (own_tid == 0) own_tid = (pid_t)syscall(SYS_gettid);
   return own_tid;
@@ -67,23 +71,18 @@ pid_t ng_tid(void) {
 /* Before the first frame, the main thread of every process leads; after it, one thread of one. */
 bool ng_is_frame_thread(void) {
   pid_t game = NG(game_pid);
-  return (game == 0 || game == getpid()) && ng_tid() == frame_tid;
-}
-
-pid_t ng_frame_tid(void) {
-  pid_t game = NG(game_pid);
-  return game == 0 || game == getpid() ? frame_tid : 0;
+  return (game == 0 || game == own_pid) && ng_tid() == frame_tid;
 }
 
 void ng_become_frame_thread(void) {
   frame_tid = ng_tid();
-  NG(game_pid) = getpid();
+  NG(game_pid) = own_pid;
 }
 
 /* A launcher that showed a window and went: its successor leads. */
 void ng_forget_dead_game(void) {
   pid_t game = NG(game_pid);
-  if (game == 0 || game == getpid()) return;
+  if (game == 0 || game == own_pid) return;
   if (syscall(SYS_kill, game, 0) < 0 && errno == ESRCH) {
     NG(parked) = 0;
     __atomic_compare_exchange_n(&NG(game_pid), &game, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);

@@ -14,6 +14,8 @@
 #define SPIN_STEP (100 * MICROSECOND)
 #define SPIN_OTHERS 20000u /* the same for other threads, and only while the frame thread waits */
 
+#define CLOSEST_STOPS (250 * MICROSECOND) /* of one advance */
+
 /* Wall clock times lie beyond it, monotonic ones before. */
 #define WALL_SECONDS 500000000
 
@@ -30,13 +32,30 @@ uint64_t ng_now(void) {
   return mode == NG_SPEED && now > NG(limit_ns) ? NG(limit_ns) : now;
 }
 
-void ng_advance(uint64_t to) {
+static void move_to(uint64_t to) {
   uint64_t now = __atomic_load_n(&NG(virtual_ns), __ATOMIC_SEQ_CST);
   while (to > now && !__atomic_compare_exchange_n(&NG(virtual_ns), &now, to, false,
                                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
   }
+  if (!ng_anyone_due(to) && !ng_stirring()) return;
   ng_futex_wake(&NG(grant_word));
   if (ng_is_frame_thread()) ng_quiesce(to);
+}
+
+/* The frame thread stops wherever another thread wants to wake, so that a thread of sound that
+   wakes three times in a frame does so three times, each at its own moment. */
+void ng_advance(uint64_t to) {
+  if (ng_is_frame_thread()) {
+    if (ng_stirring()) ng_quiesce(ng_now()); /* before time moves: their waits begin now */
+    uint64_t least = ng_now(), stop;
+    while ((stop = ng_deadline_after(least)) < to) {
+      if (stop < least + CLOSEST_STOPS) stop = least + CLOSEST_STOPS;
+      if (stop >= to) break;
+      move_to(stop);
+      least = stop;
+    }
+  }
+  move_to(to);
 }
 
 void ng_reset_spin(void) { spins = 0; }

@@ -12,8 +12,8 @@
 #define NG_VERSION 1u
 #define NG_HEADER 4096u /* bytes before the pixels */
 
-#define NG_AXES 6     /* SDL's order: left x, left y, right x, right y, left and right trigger */
-#define NG_BUTTONS 15 /* SDL's order of game controller buttons */
+#define NG_AXES 6     /* left x, left y, left trigger, right x, right y, right trigger */
+#define NG_BUTTONS 15 /* A B X Y, shoulders, back start guide, sticks; d-pad up right down left */
 
 enum ng_mode { NG_REAL = 0, NG_SPEED = 1, NG_LOCK = 2 };
 enum ng_format { NG_NOTHING = 0, NG_BGRA = 1, NG_RGBA = 2 };

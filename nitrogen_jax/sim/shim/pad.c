@@ -1,5 +1,7 @@
 /* A virtual game controller of SDL 2, which needs no kernel device.
 
+   Its axes, buttons and hat are numbered as Linux numbers those of an Xbox 360 pad, because SDL's
+   table of pads, those that games bring along, and games that read raw numbers all take them so.
    SDL asks for its state at every SDL_JoystickUpdate, so the game sees what the controller wrote
    before the step, in the very frame of the step. */
 #include "shim.h"
@@ -10,7 +12,16 @@
 #define SDL2 "libSDL2"
 #define WITH_JOYSTICKS 0x2200u /* SDL_INIT_JOYSTICK | SDL_INIT_GAMECONTROLLER */
 #define GAME_CONTROLLER 1
+#define BUTTONS (NG_BUTTONS - 4) /* the others are the hat's */
+/* For versions of SDL whose table does not know a virtual pad. */
+#define MAPPING                                                                                 \
+  "a:b0,b:b1,x:b2,y:b3,leftshoulder:b4,rightshoulder:b5,back:b6,start:b7,guide:b8,leftstick:b9," \
+  "rightstick:b10,dpup:h0.1,dpright:h0.2,dpdown:h0.4,dpleft:h0.8,leftx:a0,lefty:a1,"            \
+  "lefttrigger:a2,rightx:a3,righty:a4,righttrigger:a5,"
 
+struct guid {
+  uint8_t bytes[16];
+};
 struct description {
   uint16_t version, type, axes, buttons, hats, vendor, product, padding;
   uint32_t button_mask, axis_mask;
@@ -30,15 +41,22 @@ static struct {
   void *(*JoystickOpen)(int);
   int (*JoystickSetVirtualAxis)(void *, int, int16_t);
   int (*JoystickSetVirtualButton)(void *, int, uint8_t);
+  int (*JoystickSetVirtualHat)(void *, int, uint8_t);
+  struct guid (*JoystickGetDeviceGUID)(int);
+  void (*JoystickGetGUIDString)(struct guid, char *, int);
+  int (*GameControllerAddMapping)(const char *);
 } sdl;
 static void *joystick;
 static bool attached, pushed; /* pushed: this SDL does not ask */
 
 static void copy_state(void) {
   if (joystick == NULL) return;
+  uint8_t hat = 0;
   for (int i = 0; i < NG_AXES; i++) sdl.JoystickSetVirtualAxis(joystick, i, ng_page->axes[i]);
-  for (int i = 0; i < NG_BUTTONS; i++)
-    sdl.JoystickSetVirtualButton(joystick, i, ng_page->buttons[i]);
+  for (int i = 0; i < BUTTONS; i++) sdl.JoystickSetVirtualButton(joystick, i, ng_page->buttons[i]);
+  for (int i = BUTTONS; i < NG_BUTTONS; i++)
+    hat |= (uint8_t)((ng_page->buttons[i] != 0) << (i - BUTTONS)); /* up, right, down, left */
+  sdl.JoystickSetVirtualHat(joystick, 0, hat);
 }
 
 static void update(void *unused) {
@@ -60,9 +78,9 @@ static int no_rumble(void *data, uint16_t low, uint16_t high) {
 
 static int attach(void) {
   static const struct description pad = {
-      .version = 1, .type = GAME_CONTROLLER, .axes = NG_AXES, .buttons = NG_BUTTONS,
+      .version = 1, .type = GAME_CONTROLLER, .axes = NG_AXES, .buttons = BUTTONS, .hats = 1,
       .vendor = 0x045e, .product = 0x028e, /* an Xbox 360 pad, which every game knows */
-      .button_mask = (1u << NG_BUTTONS) - 1, .axis_mask = (1u << NG_AXES) - 1,
+      .button_mask = 0x7fff, .axis_mask = (1u << NG_AXES) - 1,
       .name = "Xbox 360 Controller", .update = update, .rumble = no_rumble};
 #define FIND(name) *(void **)&sdl.name = ng_find(SDL2, "SDL_" #name)
   FIND(JoystickAttachVirtualEx);
@@ -70,11 +88,26 @@ static int attach(void) {
   FIND(JoystickOpen);
   FIND(JoystickSetVirtualAxis);
   FIND(JoystickSetVirtualButton);
-  if (!sdl.JoystickOpen || !sdl.JoystickSetVirtualAxis || !sdl.JoystickSetVirtualButton) return -1;
+  FIND(JoystickSetVirtualHat);
+  FIND(JoystickGetDeviceGUID);
+  FIND(JoystickGetGUIDString);
+  FIND(GameControllerAddMapping);
+  if (!sdl.JoystickOpen || !sdl.JoystickSetVirtualAxis || !sdl.JoystickSetVirtualButton ||
+      !sdl.JoystickSetVirtualHat)
+    return -1;
   if (sdl.JoystickAttachVirtualEx) return sdl.JoystickAttachVirtualEx(&pad);
   if (!sdl.JoystickAttachVirtual) return -1;
   pushed = true;
-  return sdl.JoystickAttachVirtual(GAME_CONTROLLER, NG_AXES, NG_BUTTONS, 0);
+  return sdl.JoystickAttachVirtual(GAME_CONTROLLER, NG_AXES, BUTTONS, 1);
+}
+
+static void add_mapping(int index) {
+  char text[512] = "";
+  if (!sdl.JoystickGetDeviceGUID || !sdl.JoystickGetGUIDString || !sdl.GameControllerAddMapping)
+    return;
+  sdl.JoystickGetGUIDString(sdl.JoystickGetDeviceGUID(index), text, 40);
+  strncat(text, ",Xbox 360 Controller," MAPPING, sizeof text - strlen(text) - 1);
+  sdl.GameControllerAddMapping(text);
 }
 
 void ng_pad_attach(void) {
@@ -82,6 +115,7 @@ void ng_pad_attach(void) {
   attached = true;
   int index = attach();
   if (index < 0) return;
+  add_mapping(index);
   joystick = sdl.JoystickOpen(index);
   NG(pad_attached) = joystick != NULL;
 }

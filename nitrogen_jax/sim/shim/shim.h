@@ -24,10 +24,10 @@
 /* attach.c: the page, and who is the frame thread. */
 extern struct ng_page *ng_page;
 bool ng_active(void);
+pid_t ng_pid(void);
 pid_t ng_tid(void);
 bool ng_is_frame_thread(void);
 void ng_become_frame_thread(void);
-pid_t ng_frame_tid(void); /* 0: in another process */
 void ng_forget_dead_game(void);
 
 /* real.c: the kernel's clock and futexes, past all interposition, and the functions replaced. */
@@ -51,15 +51,18 @@ void ng_reset_spin(void);
 
 /* sleepers.c: the threads that wait for a virtual time. */
 void ng_sleepers_forget(void); /* in a forked child */
-uint64_t ng_first_deadline(void); /* of the other threads; NEVER */
+uint64_t ng_deadline_after(uint64_t time); /* first one of the other threads that are waited for */
+bool ng_anyone_due(uint64_t now);          /* does somebody wait for this time or an earlier one? */
 void ng_quiesce(uint64_t now); /* until the sleepers whose time has come have slept again */
 bool ng_others_idle(void);     /* no other thread of this process or of the game can run */
+void ng_stir(void); /* a thread was set going that no slot tells of */
+bool ng_stirring(void);
 void ng_set_external(bool waits); /* the frame thread waits for something outside of the game */
 bool ng_sleep_until(uint64_t deadline); /* false: a signal came first */
 
 /* One timed wait for something that is not time alone: ask for slices until it is over. */
 struct ng_wait {
-  uint64_t deadline, started, moved, seen, slice;
+  uint64_t deadline, started, moved, seen;
   bool frame_thread;
 };
 void ng_wait_begin(struct ng_wait *wait, uint64_t deadline);

@@ -21,7 +21,8 @@
 #define WATCHDOG (10 * MILLISECOND)    /* real time in which nothing moved */
 #define FRAME_GRACE (1 * MILLISECOND)  /* real time that a timed wait of the frame thread gets */
 #define FRAME_PATIENCE (200 * MILLISECOND) /* the same while other threads compute */
-#define QUIESCE_LIMIT (50 * MILLISECOND)
+#define QUIESCE_WORK (20 * MILLISECOND) /* processor time that a woken thread gets */
+#define QUIESCE_LIMIT (2 * SECOND)      /* and real time, on a busy machine */
 #define QUIESCE_MISSES 8 /* of a thread, after which nobody waits for it any longer */
 #define MANY_SLEEPS 32   /* of the frame thread within a frame: it waits for another thread */
 #define SHORTEST (20 * MICROSECOND)
@@ -34,12 +35,15 @@ struct slot {
 };
 static struct slot slots[SLOTS];
 static struct slot spare; /* of the threads beyond the table's end: they are not waited for */
+static int used; /* slots below which all that were ever taken lie */
+static bool spare_used;
 static __thread struct slot *own;
 static bool external;
+static uint32_t stirred, stirred_before; /* threads set going of which no slot tells */
 static uint64_t sleeps_frame, sleeps_in_frame;
 
 static bool gone(pid_t tid) {
-  return syscall(SYS_tgkill, getpid(), tid, 0) < 0 && errno == ESRCH;
+  return syscall(SYS_tgkill, ng_pid(), tid, 0) < 0 && errno == ESRCH;
 }
 
 static struct slot *own_slot(void) {
@@ -53,13 +57,20 @@ static struct slot *own_slot(void) {
                                        __ATOMIC_SEQ_CST))
         continue;
       slot->asleep = slot->misses = 0;
+      int number = (int)(slot - slots) + 1, before = used;
+      while (number > before && !__atomic_compare_exchange_n(&used, &before, number, false,
+                                                             __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+      }
       return own = slot;
     }
+  spare_used = true;
   return own = &spare;
 }
 
 void ng_sleepers_forget(void) {
   memset(slots, 0, sizeof slots);
+  used = 0;
+  spare_used = false;
   own = NULL;
   external = false;
 }
@@ -73,16 +84,35 @@ static void fall_asleep(uint64_t deadline) {
 
 static void wake_up(void) { __atomic_store_n(&own_slot()->asleep, 0, __ATOMIC_SEQ_CST); }
 
-uint64_t ng_first_deadline(void) {
+static bool waits(struct slot *slot) {
+  if (slot->tid == 0 || slot == own || !__atomic_load_n(&slot->asleep, __ATOMIC_SEQ_CST))
+    return false;
+  if (!gone(slot->tid)) return true;
+  slot->asleep = 0; /* it was cancelled inside of its wait */
+  return false;
+}
+
+uint64_t ng_deadline_after(uint64_t time) {
   uint64_t first = NEVER;
-  for (struct slot *slot = slots; slot < slots + SLOTS; slot++)
-    if (slot->tid != 0 && slot != own && slot->asleep && slot->deadline < first) {
-      if (gone(slot->tid))
-        slot->asleep = 0; /* cancelled inside of its wait */
-      else
-        first = slot->deadline;
-    }
+  for (struct slot *slot = slots; slot < slots + used; slot++)
+    if (slot->deadline > time && slot->deadline < first && slot->misses < QUIESCE_MISSES &&
+        waits(slot))
+      first = slot->deadline;
   return first;
+}
+
+static uint64_t first_deadline(void) {
+  uint64_t first = NEVER;
+  for (struct slot *slot = slots; slot < slots + used; slot++)
+    if (slot->deadline < first && waits(slot)) first = slot->deadline;
+  return first;
+}
+
+bool ng_anyone_due(uint64_t now) {
+  if (NG(attached) > 1 || spare_used) return true; /* of those there is no table here */
+  for (struct slot *slot = slots; slot < slots + used; slot++)
+    if (slot->deadline <= now && slot->tid != 0 && slot->asleep) return true;
+  return false;
 }
 
 /* The kernel's letter for a thread: R runs, S rests, D waits for a disk. 0: there is none. */
@@ -128,8 +158,12 @@ static bool all_rest(pid_t pid, pid_t except) {
 bool ng_others_idle(void) {
   if (external) return false;
   pid_t game = NG(game_pid);
-  return all_rest(getpid(), ng_tid()) && (game == 0 || game == getpid() || all_rest(game, 0));
+  return all_rest(ng_pid(), ng_tid()) && (game == 0 || game == ng_pid() || all_rest(game, 0));
 }
+
+void ng_stir(void) { __atomic_add_fetch(&stirred, 1, __ATOMIC_SEQ_CST); }
+
+bool ng_stirring(void) { return stirred != stirred_before; }
 
 void ng_set_external(bool waits) { external = waits; }
 
@@ -139,37 +173,64 @@ static bool settled(const struct slot *slot, uint32_t waits) {
   if (__atomic_load_n(&slot->asleep, __ATOMIC_SEQ_CST)) return false; /* it will wake yet */
   char tid[16];
   snprintf(tid, sizeof tid, "%d", slot->tid);
-  char state = thread_state(getpid(), tid);
+  char state = thread_state(ng_pid(), tid);
   return state != 'R' && state != 'D';
 }
 
+/* Processor time of a thread: one that waits for a busy machine uses none. */
+static uint64_t processor_time(pid_t tid) {
+  struct timespec time = {0};
+  syscall(SYS_clock_gettime, ~(clockid_t)tid << 3 | 6, &time);
+  return ng_nanoseconds(&time);
+}
+
+static void await(struct slot *slot, uint32_t waits_before, uint64_t began) {
+  uint64_t pause = SHORTEST, used_before = processor_time(slot->tid);
+  while (!settled(slot, waits_before)) {
+    if (gone(slot->tid)) {
+      slot->asleep = 0;
+      return;
+    }
+    if (processor_time(slot->tid) - used_before > QUIESCE_WORK ||
+        ng_real_now() - began > QUIESCE_LIMIT) {
+      slot->misses++;
+      __atomic_add_fetch(&NG(late_sleepers), 1, __ATOMIC_RELAXED);
+      return;
+    }
+    ng_real_sleep(pause);
+    if (pause < MILLISECOND / 2) pause += SHORTEST;
+  }
+}
+
+/* A thread that is new, or woken by a timer, is not in this table. */
+static void await_unknown(uint64_t began) {
+  static int misses;
+  uint32_t now = __atomic_load_n(&stirred, __ATOMIC_SEQ_CST);
+  if (now == stirred_before || misses >= QUIESCE_MISSES) return;
+  stirred_before = now;
+  while (!ng_others_idle()) {
+    if (ng_real_now() - began > QUIESCE_LIMIT / 10) {
+      misses++;
+      __atomic_add_fetch(&NG(late_sleepers), 1, __ATOMIC_RELAXED);
+      return;
+    }
+    ng_real_sleep(SHORTEST);
+  }
+}
+
 void ng_quiesce(uint64_t now) {
-  uint32_t waits[SLOTS];
+  uint32_t waits_before[SLOTS];
   int due[SLOTS], number = 0;
-  for (int i = 0; i < SLOTS; i++) {
+  for (int i = 0; i < used; i++) {
     const struct slot *slot = &slots[i];
     if (slot->tid == 0 || slot == own || slot->misses >= QUIESCE_MISSES) continue;
-    waits[i] = __atomic_load_n(&slot->waits, __ATOMIC_SEQ_CST);
+    waits_before[i] = __atomic_load_n(&slot->waits, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&slot->asleep, __ATOMIC_SEQ_CST) && slot->deadline <= now) due[number++] = i;
   }
-  uint64_t began = number ? ng_real_now() : 0;
-  for (int k = 0; k < number; k++) {
-    struct slot *slot = &slots[due[k]];
-    uint64_t pause = SHORTEST;
-    while (!settled(slot, waits[due[k]])) {
-      if (gone(slot->tid)) {
-        slot->asleep = 0;
-        break;
-      }
-      if (ng_real_now() - began > QUIESCE_LIMIT) {
-        slot->misses++;
-        __atomic_add_fetch(&NG(late_sleepers), 1, __ATOMIC_RELAXED);
-        break;
-      }
-      ng_real_sleep(pause);
-      if (pause < MILLISECOND / 2) pause += SHORTEST;
-    }
-  }
+  if (number == 0 && stirred == stirred_before) return;
+  uint64_t began = ng_real_now();
+  for (int k = 0; k < number; k++) await(&slots[due[k]], waits_before[due[k]], began);
+  await_unknown(began);
 }
 
 /* A frame thread that sleeps again and again without a frame waits for another thread, which gets
@@ -200,7 +261,6 @@ void ng_wait_begin(struct ng_wait *wait, uint64_t deadline) {
                            .started = real,
                            .moved = real,
                            .seen = ng_now(),
-                           .slice = FRAME_GRACE / 5,
                            .frame_thread = ng_is_frame_thread()};
   __atomic_add_fetch(&NG(sleeps), 1, __ATOMIC_RELAXED);
   if (!wait->frame_thread) fall_asleep(deadline);
@@ -213,7 +273,7 @@ static bool frame_wait_over(struct ng_wait *wait) {
   uint64_t waited = ng_real_now() - wait->started;
   if (waited < FRAME_GRACE) return false;
   if (waited < FRAME_PATIENCE && !ng_others_idle()) return false;
-  uint64_t first = ng_first_deadline();
+  uint64_t first = first_deadline();
   advance_idle(first < wait->deadline ? first : wait->deadline);
   return ng_now() >= wait->deadline;
 }
@@ -222,7 +282,7 @@ static bool watchdog(struct ng_wait *wait) {
   if (NG(parked) || ng_real_now() - wait->moved < WATCHDOG) return false;
   wait->moved = ng_real_now();
   ng_forget_dead_game();
-  if (ng_first_deadline() < wait->deadline || !ng_others_idle()) return false;
+  if (first_deadline() < wait->deadline || !ng_others_idle()) return false;
   if (NG(parked) || NG(mode) != NG_LOCK || ng_now() != wait->seen) return false;
   advance_idle(wait->deadline);
   return true;
@@ -236,14 +296,12 @@ uint64_t ng_wait_slice(struct ng_wait *wait) {
   if (now != wait->seen) {
     wait->seen = now;
     wait->moved = ng_real_now();
-    wait->slice = FRAME_GRACE / 5;
   } else if (watchdog(wait)) {
     return 0;
   }
-  /* The longer nothing moves, the more seldom it is looked at. */
-  uint64_t slice = wait->slice;
-  wait->slice = slice * 2 < LONGEST ? slice * 2 : LONGEST;
-  return slice;
+  /* The frame thread waits for whoever is late to notice that his time has come. */
+  uint64_t slice = (wait->deadline - now) / 64, most = NG(parked) ? LONGEST / 5 : LONGEST / 2;
+  return slice < 5 * SHORTEST ? 5 * SHORTEST : slice > most ? most : slice;
 }
 
 bool ng_sleep_until(uint64_t deadline) {

@@ -40,7 +40,7 @@ void ng_timers_forget(void) {
 static void notify(const struct timer *timer) {
   const struct sigevent *event = &timer->event;
   if (timer->kind == ALARM) {
-    syscall(SYS_kill, getpid(), SIGALRM);
+    syscall(SYS_kill, ng_pid(), SIGALRM);
   } else if (event->sigev_notify == SIGEV_SIGNAL || event->sigev_notify == SIGEV_THREAD_ID) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -49,9 +49,9 @@ static void notify(const struct timer *timer) {
     info.si_timerid = (int)(timer - table);
     info.si_value = event->sigev_value;
     if (event->sigev_notify == SIGEV_SIGNAL)
-      syscall(SYS_rt_sigqueueinfo, getpid(), info.si_signo, &info);
+      syscall(SYS_rt_sigqueueinfo, ng_pid(), info.si_signo, &info);
     else
-      syscall(SYS_rt_tgsigqueueinfo, getpid(), event->_sigev_un._tid, info.si_signo, &info);
+      syscall(SYS_rt_tgsigqueueinfo, ng_pid(), event->_sigev_un._tid, info.si_signo, &info);
   } else if (event->sigev_notify == SIGEV_THREAD) {
     pthread_t thread;
     typedef void *(*body)(void *);
@@ -74,6 +74,7 @@ static void go_off(struct timer *timer, uint64_t now) {
   }
   __atomic_add_fetch(&NG(timers), times, __ATOMIC_RELAXED);
   timer->overrun = (int)(times - 1);
+  ng_stir();
   if (timer->kind == FILE_COUNTER)
     syscall(SYS_write, timer->fd, &times, sizeof times);
   else
