@@ -198,6 +198,7 @@ class Session:
 
     def log_text(self) -> str:
         """What the program has printed, at most the last 64 KiB."""
+        self._check_open()
         size = os.fstat(self._log).st_size
         return os.pread(self._log, LOG_BYTES, max(0, size - LOG_BYTES)).decode(errors="replace")
 
@@ -212,11 +213,13 @@ class Session:
     def close(self) -> None:
         """Kills the program and all its children; removes its HOME, memory and X server."""
         self._closed = True
+        self._page = None  # the memory goes when nobody looks at it any more
         if self._owner == os.getpid():
             self._undo.close()
 
     # -----------------------------------------------------------------------------------------
 
+    _page: np.void | None = None
     _program: Guarded | None = None
 
     def _start(self) -> None:
