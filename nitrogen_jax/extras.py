@@ -26,6 +26,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     "cluster": {"ray": "ray"},
     "bake": {"websocket": "websocket-client"},
     "window": {"pygame": "pygame-ce"},
+    "sim": {"Xlib": "python-xlib"},
     "games": {"vizdoom": "vizdoom", "ale_py": "ale-py", "stable_retro": "stable-retro"},
     "parity": {"torch": "torch", "transformers": "transformers"},
     "dev": {

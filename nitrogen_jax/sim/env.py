@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nitrogen_jax import gamepad
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.gamepad import Pad
 from nitrogen_jax.sim import games, homes, spaces
@@ -104,6 +105,10 @@ class GamepadEnv(PadEnv):
         session = self._running()
         self._hold(press.pad, press.keys)
         session.step(press.frames(self.fps))
+
+    def hold(self, pad: Pad) -> None:
+        """What is held from the next frame on, for those who step `session` themselves."""
+        self._hold(self.game.pressed_along(gamepad.apply_mask(pad, self.forbidden)))
 
     # What PadEnv asks for -------------------------------------------------------------------
 

@@ -129,6 +129,11 @@ class PadEnv(gymnasium.Env):
         """What is played."""
         return ""
 
+    @property
+    def picture(self) -> np.ndarray:
+        """The latest frame in the game's own size, (h, w, 3) uint8 RGB; not to be written to."""
+        return self._see()
+
     # Gymnasium ------------------------------------------------------------------------------
 
     def reset(

@@ -1,0 +1,132 @@
+"""`nitrogen sim record`: plays a game and writes videos, actions and labels."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from nitrogen_jax.errors import NitrogenError
+
+SUMMARY = "Plays a game with a scripted, random or recorded pad; writes what was seen and pressed."
+EXAMPLES = """\
+  nitrogen sim record supertux --pad scripted --out rec/
+  nitrogen sim record freedoom --pad random --episodes 4 --seconds 60 --overlay --out rec/
+  nitrogen sim record freedoom --pad play.npz --skins skins/ --skin xbox-one --out rec/
+  nitrogen label run --videos rec/videos --skins rec/skins --out labels/
+  nitrogen data build --labels rec/labels --videos rec/videos --out records/
+Row i of the labels is the pad whose step produced frame i; row 0 is idle. The same command gives
+the same files, but for games that do not repeat exactly.
+Exit code 0: all is written; 1: an episode ended before its time; 2: bad usage or input."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("game", metavar="GAME", help="a name of 'nitrogen sim list'")
+    parser.add_argument(
+        "--pad",
+        nargs="+",
+        default=["scripted"],
+        metavar="PAD",
+        help="scripted, random, or actions files (.npz); each plays all episodes; scripted",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    parser.add_argument("--level", metavar="NAME", help="the game's first one")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, metavar="S", help="of game time at most; 20"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; 0")
+    parser.add_argument(
+        "--episodes", type=int, default=1, metavar="N", help="of each pad, seeds counting on; 1"
+    )
+    parser.add_argument(
+        "--window", type=_size, metavar="WxH", help="at which the game draws; its own"
+    )
+    parser.add_argument(
+        "--frame-skip", type=int, default=1, metavar="N", help="frames of the game to one; 1"
+    )
+    parser.add_argument(
+        "--overlay", action="store_true", help="draw a controller overlay, of a made-up skin"
+    )
+    parser.add_argument(
+        "--skins", type=Path, nargs="+", metavar="DIR", help="draw one of these skins instead"
+    )
+    parser.add_argument("--skin", metavar="NAME", help="its name; the first one")
+    parser.add_argument(
+        "--corner",
+        default="bottom-left",
+        choices=("bottom-left", "bottom-right", "top-left", "top-right"),
+        help="where the overlay lies; bottom-left",
+    )
+    parser.add_argument(
+        "--overlay-width", type=float, default=0.35, metavar="W", help="part of the picture's; 0.35"
+    )
+    parser.add_argument(
+        "--opacity", type=float, default=1.0, metavar="A", help="of the overlay, 0 to 1; 1"
+    )
+    parser.add_argument("--no-labels", action="store_true", help="no label tree, only actions")
+    parser.add_argument("--json", action="store_true", help="print what was recorded as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from nitrogen_jax import terminal
+    from nitrogen_jax.sim import catalogue, play, record
+
+    if args.episodes < 1:
+        raise NitrogenError(f"--episodes is {args.episodes}, where at least 1 is needed")
+    about = catalogue.get(args.game)
+    plan = record.Plan(
+        slug=args.game,
+        sources=play.sources(args.pad),
+        seconds=args.seconds,
+        seed=args.seed,
+        episodes=args.episodes,
+        options=_options(args),
+        look=_look(args),
+        tree=not args.no_labels,
+    )
+    frames = len(plan.sources) * args.episodes * (1 + args.seconds * about.fps / args.frame_skip)
+    with terminal.progress(f"recording {args.game}", round(frames), "frames") as advance:
+        takes = record.record(plan, args.out, advance)
+    if args.json:
+        terminal.out().print(json.dumps([vars(take) for take in takes]), markup=False)
+    else:
+        rows = [
+            (
+                take.video_id,
+                f"{take.frames:,}",
+                f"{take.size[0]}x{take.size[1]}",
+                f"{take.rate:g}",
+                f"{take.total:g}",
+                take.reason or "time",
+            )
+            for take in takes
+        ]
+        columns = ("video", "frames>", "size", "fps>", "reward>", "ended by")
+        terminal.out().print(terminal.table(str(args.out), columns, rows))
+    bad = {"timeout", "crashed"}
+    return 1 if any(take.reason in bad for take in takes) else 0
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    found = {"level": args.level, "window": args.window, "frame_skip": args.frame_skip}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _look(args: argparse.Namespace):
+    if not args.overlay and args.skins is None:
+        if args.skin is not None:
+            raise NitrogenError("--skin names one of --skins, which are not given")
+        return None
+    from nitrogen_jax.sim import overlay
+
+    skin = overlay.find_skin(args.skins, args.skin) if args.skins else overlay.made_up(0)
+    return overlay.Look(skin, args.overlay_width, args.corner, args.opacity)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, as in 640x480")
+    return int(match[1]), int(match[2])
