@@ -11,14 +11,13 @@ import logging
 import os
 import platform
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
 import jax
 import jaxlib
 
-from nitrogen_jax import files
+from nitrogen_jax import files, native
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ def shared_object() -> Path | None:
     if compiler is None:
         return _none("no C++ compiler was found (CXX, c++, g++, clang++)")
     try:
-        path = cache_folder() / f"rows_matmul-{_fingerprint(compiler)}.so"
+        path = native.cache_folder() / f"rows_matmul-{_fingerprint(compiler)}.so"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _compile(compiler, path)
@@ -48,26 +47,15 @@ def shared_object() -> Path | None:
 
 def find_compiler() -> list[str] | None:
     """The command that compiles C++: $CXX, else the first that is on PATH."""
-    given = shlex.split(os.environ.get("CXX", ""))
-    for command in [given] if given else [["c++"], ["g++"], ["clang++"]]:
-        found = shutil.which(command[0])
-        if found:
-            return [found, *command[1:]]
-    return None
-
-
-def cache_folder() -> Path:
-    """Where compiled kernels are kept."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(given) if given else Path.home() / ".cache") / "nitrogen_jax"
+    return native.find_compiler("CXX", ("c++", "g++", "clang++"))
 
 
 def _compile(compiler: list[str], path: Path) -> None:
     # NOTE: processes that do this at the same time each write and rename a file of their own.
     headers = ("-isystem", jax.ffi.include_dir())
-    for native in NATIVE:
+    for tuned in NATIVE:
         with files.atomic_path(path) as temporary:
-            flags = (*FLAGS, *native, *headers, *_flags_of_the_user())
+            flags = (*FLAGS, *tuned, *headers, *_flags_of_the_user())
             done = _run([*compiler, *flags, str(SOURCE), "-o", str(temporary)])
             if done.returncode == 0:
                 return
@@ -91,24 +79,15 @@ def _fingerprint(compiler: list[str]) -> str:
 
 
 def _flags_of_the_user() -> tuple[str, ...]:
-    return tuple(shlex.split(os.environ.get("CXXFLAGS", "")))
+    return native.flags_of_the_user("CXXFLAGS")
 
 
 def _processor() -> str:
-    """Model and instruction sets: a home folder may be shared by machines that differ in them."""
-    names = ("model name", "flags", "Features", "CPU implementer", "CPU part")
-    try:
-        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-    except OSError:
-        first = platform.processor()
-    lines = [line for line in first.splitlines() if line.partition("\t")[0].strip() in names]
-    return "\n".join([platform.system(), platform.machine(), *lines])
+    return native.processor()
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL
-    )
+    return native.run(command, TIMEOUT_S)
 
 
 def _none(why: str) -> None:

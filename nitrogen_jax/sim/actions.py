@@ -17,9 +17,10 @@ NAMES = ("buttons", "sticks")
 def read(path: str | Path) -> Pad:
     """The actions of a file, a pad (N,): sticks are left x, left y, right x, right y."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise NitrogenError(f"actions {path} are a single array, where an .npz is needed")
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise NitrogenError(f"actions {path} are a single array, where an .npz is needed")
+        with file:
             missing = [name for name in NAMES if name not in file.files]
             if missing:
                 raise NitrogenError(
@@ -27,9 +28,9 @@ def read(path: str | Path) -> Pad:
                     f"{NUM_BUTTONS}) and sticks (N, {len(STICK_AXES)}) are needed"
                 )
             buttons, sticks = (file[name] for name in NAMES)
+    except NitrogenError:
+        raise
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        if isinstance(error, NitrogenError):
-            raise
         reason = getattr(error, "strerror", None) or error
         raise NitrogenError(f"actions {path} cannot be read as .npz: {reason}") from None
     shapes = (buttons.shape, sticks.shape)

@@ -88,19 +88,3 @@ void ng_forget_dead_game(void) {
     __atomic_compare_exchange_n(&NG(game_pid), &game, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
   }
 }
-
-/* "name:offset:bytes of one:count" of every field, then the whole. */
-#define TELL(type, name, count)                                                              \
-  {#name, offsetof(struct ng_page, name), sizeof(type), count},
-struct field {
-  const char *name;
-  size_t offset, bytes, count;
-};
-
-EXPORT const struct field *ngsim_layout(uint32_t *magic, uint32_t *version, uint32_t *header) {
-  static const struct field fields[] = {NG_FIELDS(TELL){NULL, sizeof(struct ng_page), 0, 0}};
-  *magic = NG_MAGIC;
-  *version = NG_VERSION;
-  *header = NG_HEADER;
-  return fields;
-}
