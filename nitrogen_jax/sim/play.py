@@ -106,7 +106,7 @@ def chance(rate: float, seed: int) -> Iterator[Pad]:
         buttons = np.zeros(NUM_BUTTONS, bool)
         for name in rng.choice(CHANCE, rng.choice(4, p=(0.35, 0.35, 0.2, 0.1)), replace=False):
             buttons[BUTTON_INDEX[str(name)]] = True
-        pad = Pad(buttons, _stick(rng, 0.75), _stick(rng, 0.4))
+        pad = Pad(buttons, _stick(rng, 0.65), _stick(rng, 0.4))
         frames = max(1, round(float(rng.uniform(*HOLD_S)) * rate))
         yield from itertools.repeat(pad, frames)
 

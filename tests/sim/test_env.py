@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -16,7 +17,8 @@ from gymnasium.utils.env_checker import check_env
 
 import nitrogen_jax.sim  # noqa: F401, registers the environments
 from nitrogen_jax.errors import NitrogenError
-from nitrogen_jax.sim import games, spaces
+from nitrogen_jax.gamepad import BUTTON_INDEX
+from nitrogen_jax.sim import games, spaces, watch
 from nitrogen_jax.sim.bindings import Bindings
 from nitrogen_jax.sim.env import GamepadEnv
 from nitrogen_jax.sim.game import Game, Press
@@ -107,8 +109,7 @@ def test_observations_have_any_size_and_pictures_their_own(doom):
 
 
 def test_menus_are_masked_unless_they_are_asked_for(doom):
-    start = spaces.idle()
-    start["buttons"][list(spaces_buttons()).index("START")] = 1
+    start = pressing("START")
 
     def last(**options):
         with GamepadEnv(doom, window=SMALL, **options) as env:
@@ -126,15 +127,14 @@ def test_menus_are_masked_unless_they_are_asked_for(doom):
     assert np.abs(allowed.astype(int) - idle).mean() > 1  # the menu
 
 
-def spaces_buttons():
-    from nitrogen_jax.gamepad import BUTTONS
-
-    return BUTTONS
+def pressing(button: str):
+    action = spaces.idle()
+    action["buttons"][BUTTON_INDEX[button]] = 1
+    return action
 
 
 def test_a_trigger_that_the_engine_cannot_bind_fires(doom):
-    trigger = spaces.idle()
-    trigger["buttons"][list(spaces_buttons()).index("RIGHT_TRIGGER")] = 1
+    trigger = pressing("RIGHT_TRIGGER")
     with GamepadEnv(doom, window=SMALL) as env:
         env.reset(seed=1)
         fired = [env.step(trigger)[0] for _ in range(20)]
@@ -194,25 +194,27 @@ def test_a_failed_reset_leaves_nothing_and_can_be_repeated(doom):
     env.close()
 
 
-def test_episodes_leave_nothing_behind(doom):
+@pytest.mark.parametrize("episodes", [8, pytest.param(50, marks=pytest.mark.long)])
+def test_episodes_leave_nothing_behind(doom, episodes, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
     def state():
-        homes = {name for name in os.listdir("/tmp") if name.startswith("nitrogen")}
-        return len(os.listdir("/proc/self/fd")), homes, set(os.listdir("/dev/shm"))
+        maps = Path("/proc/self/maps").read_text().count("nitrogen")
+        files = len(os.listdir("/proc/self/fd"))
+        return files, maps, sorted(tmp_path.iterdir()), watch.held().children
 
     with GamepadEnv(doom, window=SMALL, size=(32, 32)) as env:
         env.reset(seed=0)
         env.close()
         before = state()
-        for seed in range(8):
+        for seed in range(episodes):
             env.reset(seed=seed)
             pid = env.session.pid
             env.step(spaces.idle())
         env.close()
         assert not is_there(pid)
-        after = state()
-    assert after[0] == before[0]
-    assert after[1] <= before[1]
-    assert after[2] <= before[2]
+        assert state() == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_steps_at_once_are_refused(doom):

@@ -11,14 +11,14 @@ WAD = "/usr/share/games/doom/freedoom1.wad"
 GUID = "ff0003f05e0400008e02000000007601"
 SKILL = "3"
 
-# Left stick: walk and sidestep. Right stick: turn. Right shoulder: fire. SDL's order of the buttons
-# is A, B, X, Y, back, guide, start, left stick, right stick, left shoulder, right shoulder.
+# Left stick: walk and sidestep. Right stick: turn. Right shoulder: fire. A: use, X and Y: weapons.
+# Numbers are Linux's: A, B, X, Y, left and right shoulder, back, start, guide, sticks.
 JOYSTICK = {
     "joystick_guid": f'"{GUID}"',
     "joystick_index": "0",
-    **{"joystick_x_axis": "2", "joystick_y_axis": "1", "joystick_strafe_axis": "0"},
+    **{"joystick_x_axis": "3", "joystick_y_axis": "1", "joystick_strafe_axis": "0"},
     **{f"joystick_physical_button{button}": str(button) for button in range(11)},
-    **{"joyb_prevweapon": "2", "joyb_nextweapon": "3", "joyb_menu_activate": "6"},
+    **{"joyb_prevweapon": "2", "joyb_nextweapon": "3", "joyb_menu_activate": "7"},
     **{"window_width": "{width}", "window_height": "{height}", "fullscreen": "0"},
     **{"aspect_ratio_correct": "1", "integer_scaling": "0", "startup_delay": "0"},
     **{"show_endoom": "0", "grabmouse": "0", "force_software_renderer": "1"},
@@ -26,7 +26,7 @@ JOYSTICK = {
 # "joyb_speed" of 29 is the engine's own way to say: always run.
 DEFAULT = {
     "use_joystick": "1",
-    **{"joyb_fire": "10", "joyb_use": "0", "joyb_strafe": "-1", "joyb_speed": "29"},
+    **{"joyb_fire": "5", "joyb_use": "0", "joyb_strafe": "-1", "joyb_speed": "29"},
     **{"use_mouse": "0", "show_messages": "1", "screenblocks": "10", "detaillevel": "0"},
 }
 
