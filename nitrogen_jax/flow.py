@@ -7,6 +7,9 @@
   (5) the network is told the integer floor(buckets * t), not t
   (6) sampling    Euler: t_i = i / N,  x_{i+1} = x_i + v(x_i, t_i) / N,  i = 0 .. N-1
   (7) guidance    v = v_c + s (v_c - v_u); s = 0 is plain conditional sampling
+  (8) inpainting  a^ = x + (1 - t) v is where the step believes to end; with known values y of
+                  weight w in [0, 1]   v' = v + k(t) (da^/dx)^T (w (y - a^)),
+                  k(t) = min(limit, (t^2 + (1 - t)^2) / (t (1 - t)))
 
 Arrays only; an action chunk is (..., T, D).
 """
@@ -14,6 +17,7 @@ Arrays only; an action chunk is (..., T, D).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -88,3 +92,55 @@ def euler(velocity: Callable[[Array, object], Array], noise: Array, per_step: ob
 def guide(conditional: Array, unconditional: Array, scale: Array | float) -> Array:
     """(7) The guided velocity."""
     return conditional + scale * (conditional - unconditional)
+
+
+class Known(NamedTuple):
+    """What a chunk is to agree with: values and weights, both (B, T, D).
+
+    Weight 1 freezes a value, weight 0 leaves it free, between them it is pulled.
+    """
+
+    actions: Array
+    weights: Array
+
+
+def pull(steps: int, limit: float) -> np.ndarray:
+    """k of (8) at the times (6), (steps,) float32.
+
+    NOTE: never more than the number of steps, beyond which one step would overshoot.
+    """
+    t = np.arange(steps) / steps
+    exact = (t**2 + (1 - t) ** 2) / np.maximum(t * (1 - t), 1e-9)
+    return np.minimum(exact, min(limit, steps)).astype(np.float32)
+
+
+def inpaint(
+    velocity: Callable[[Array, object], Array],
+    noise: Array,
+    per_step: object,
+    known: Known,
+    limit: float = 5.0,
+) -> Array:
+    """(6) with (8): as `euler`, drawn to what is known; frozen values come out as they are known.
+
+    The rest of the chunk follows through the derivative of the network: what fits the known part.
+
+    Args:
+        limit: the most that k may be.
+    """
+    steps = jax.tree.leaves(per_step)[0].shape[0]
+    times = jnp.arange(steps, dtype=jnp.float32) / steps
+
+    def step(x, given):
+        t, k, own = given
+
+        def end(x):
+            v = velocity(x, own).astype(x.dtype)
+            return x + (1 - t) * v, v
+
+        ended, transposed, v = jax.vjp(end, x, has_aux=True)
+        (drawn,) = transposed(known.weights * (known.actions - ended))
+        return x + (v + k * drawn) / steps, None
+
+    x = jax.lax.scan(step, noise, (times, jnp.asarray(pull(steps, limit)), per_step))[0]
+    return jnp.where(known.weights >= 1, known.actions, x)

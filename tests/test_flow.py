@@ -133,3 +133,83 @@ def test_guidance_of_scale_zero_is_the_conditional_velocity():
 def test_guidance_without_difference_does_nothing():
     same, _ = pair()
     np.testing.assert_array_equal(flow.guide(same, same, 5.0), same)
+
+
+def known_part(weight: float = 1.0, first: int = 2) -> flow.Known:
+    """The first steps of a chunk, known."""
+    weights = jnp.zeros(SHAPE).at[:, :first].set(weight)
+    return flow.Known(jnp.broadcast_to(jnp.linspace(-1, 1, SHAPE[2]), SHAPE), weights)
+
+
+def test_inpainting_with_nothing_known_is_euler():
+    noise, action = pair()
+    field = lambda x, t: jnp.tanh(action - x) * (1 + t)  # noqa: E731
+    times = jnp.arange(8) / 8
+    nothing = known_part()._replace(weights=jnp.zeros(SHAPE))
+    np.testing.assert_allclose(
+        flow.inpaint(field, noise, times, nothing), flow.euler(field, noise, times), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("steps", [1, 2, 16])
+def test_frozen_values_are_those_that_are_known(steps):
+    noise, action = pair()
+    known = known_part()
+    found = flow.inpaint(lambda x, t: action - noise, noise, jnp.arange(steps), known)
+    np.testing.assert_array_equal(found[:, :2], known.actions[:, :2])
+    np.testing.assert_allclose(found[:, 2:], action[:, 2:], atol=1e-5)
+
+
+def test_the_pull_is_that_of_the_formula_and_bounded():
+    t = np.arange(1, 16) / 16
+    wanted = np.minimum(5, (t**2 + (1 - t) ** 2) / (t * (1 - t)))
+    found = flow.pull(16, 5.0)
+    np.testing.assert_allclose(found[1:], wanted, rtol=1e-6)
+    assert found[0] == 5
+    assert flow.pull(2, 5.0).max() <= 2
+    assert flow.pull(1, 5.0).tolist() == [1]
+
+
+def test_a_soft_weight_pulls_part_of_the_way():
+    """Points spread normally around `action`: the field of their flow is known exactly."""
+    noise, action = pair()
+    times, spread = jnp.arange(32) / 32, 0.5
+
+    def field(x, t):
+        gain = (t * spread**2 - (1 - t)) / (t**2 * spread**2 + (1 - t) ** 2)
+        return action + gain * (x - t * action)
+
+    def distance(weight):
+        known = known_part(weight)
+        found = flow.inpaint(field, noise, times, known)
+        return float(jnp.abs(found - known.actions)[:, :2].mean())
+
+    far = [distance(weight) for weight in (0.0, 0.2, 0.6, 0.99)]
+    assert far[0] > far[1] > far[2] > far[3]
+
+
+def test_the_free_part_follows_the_known_one():
+    """Two normal values of correlation 0.9: given that the first is 1.5, the second is 1.35 with a
+    deviation of 0.436. The pull is an approximation that comes 80 % of the way, more without limit.
+    """
+    covariance = jnp.asarray([[1.0, 0.9], [0.9, 1.0]])
+
+    def field(x, t):
+        mixed = t**2 * covariance + (1 - t) ** 2 * jnp.eye(2)
+        gain = (t * covariance - (1 - t) * jnp.eye(2)) @ jnp.linalg.inv(mixed)
+        return jnp.einsum("ij,bjd->bid", gain, x)
+
+    noise = jax.random.normal(jax.random.key(0), (4000, 2, 1))
+    frozen = flow.Known(jnp.full_like(noise, 1.5), jnp.zeros_like(noise).at[:, 0].set(1))
+    times = jnp.arange(64) / 64
+    free = flow.euler(field, noise, times)[:, 1]
+    means = []
+    for limit in (0.0, 1.0, 5.0, 50.0):
+        found = flow.inpaint(field, noise, times, frozen, limit)[:, 1]
+        means.append(float(found.mean()))
+        if limit == 0:
+            np.testing.assert_allclose(found, free, atol=1e-5)
+        if limit >= 5:
+            assert 0.8 * 1.35 < means[-1] < 1.35
+            assert 0.436 < float(found.std()) < 0.436 * 1.2
+    assert means == sorted(means)

@@ -171,6 +171,7 @@ def sample(
     dropped: Array | None = None,
     game_ids: Array | None = None,
     guidance: Array | float | None = None,
+    known: flow.Known | None = None,
     *,
     compute: Compute,
 ) -> Array:
@@ -180,16 +181,17 @@ def sample(
         given: `conditioning(cfg, params, steps)`; its leading axis decides the number of steps.
         guidance: None for plain conditional sampling; a scale for guided sampling, in which the
             unconditional branch sees the newest frame only and neither branch knows the game.
+        known: actions that the chunk is to agree with; None leaves it free.
     """
     if guidance is None:
         context = encode(cfg, params, frames, dropped, game_ids, compute=compute)
-        return denoise(cfg, params, given, noise, context, compute=compute)
+        return denoise(cfg, params, given, noise, context, None, known, compute=compute)
     tokens = _tokens(cfg, params, frames, dropped, compute, game=False)
     alone = jnp.arange(tokens.shape[1]) < tokens.shape[1] - 1
     alone = jnp.broadcast_to(alone, tokens.shape[:2])
     branches = [context_in(cfg, params, tokens, which, None) for which in (dropped, alone)]
     context = mix(cfg, params, jnp.concatenate(branches), compute=compute)
-    return denoise(cfg, params, given, noise, context, guidance, compute=compute)
+    return denoise(cfg, params, given, noise, context, guidance, known, compute=compute)
 
 
 def denoise(
@@ -199,6 +201,7 @@ def denoise(
     noise: Array,
     context: Array,
     guidance: Array | float | None = None,
+    known: flow.Known | None = None,
     *,
     compute: Compute,
 ) -> Array:
@@ -215,7 +218,10 @@ def denoise(
         both = _apply(cfg, params, compute, "denoise", jnp.concatenate([x, x]), at, kv)
         return flow.guide(*jnp.split(both.astype(jnp.float32), 2), guidance)
 
-    return flow.euler(step, noise.astype(jnp.float32), given)
+    noise = noise.astype(jnp.float32)
+    if known is None:
+        return flow.euler(step, noise, given)
+    return flow.inpaint(step, noise, given, known)
 
 
 def network_apply(cfg: PolicyConfig, params: Params, method: str, *inputs, compute: Compute):

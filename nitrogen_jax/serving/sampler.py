@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
+from nitrogen_jax import flow
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.kernels import packed
 from nitrogen_jax.models import policy
@@ -89,7 +90,7 @@ class Sampler:
         self.params = _cast(params, self.compute.dtype)
         self._kernels = kernels is not False and self.mesh.size == 1
         self._least = packed.WORTH_WHILE if kernels is None else 0
-        self._programs: dict[int, Any] = {}
+        self._programs: dict[tuple[int, bool], Any] = {}
 
     def bucket(self, batch: int) -> int:
         """The compiled batch size that serves `batch`."""
@@ -98,28 +99,47 @@ class Sampler:
                 return size
         return self.buckets[-1]
 
-    def program(self, bucket: int) -> Any:
-        """The executable for one batch size, compiled when first asked for."""
-        if bucket not in self._programs:
-            self._programs[bucket] = self.lower(bucket).compile()
-        return self._programs[bucket]
+    def program(self, bucket: int, inpaint: bool = False) -> Any:
+        """The executable for one batch size, compiled when first asked for.
+
+        Args:
+            inpaint: the program that takes known actions.
+        """
+        key = (bucket, inpaint)
+        if key not in self._programs:
+            self._programs[key] = self.lower(bucket, inpaint=inpaint).compile()
+        return self._programs[key]
 
     def warm_up(self, buckets: Sequence[int] | None = None) -> None:
         """Compiles ahead, so that no later call does."""
         for bucket in buckets or self.buckets:
             self.program(self.bucket(bucket))
 
-    def lower(self, bucket: int, *, kernels: bool = True) -> Any:
+    def drop_largest(self) -> None:
+        """Does without the largest batch size, of two or more."""
+        largest = self.buckets[-1]
+        self.buckets = self.buckets[:-1]
+        for inpaint in (False, True):
+            self._programs.pop((largest, inpaint), None)
+
+    def lower(self, bucket: int, *, kernels: bool = True, inpaint: bool = False) -> Any:
         """The traced program of one batch size, not yet compiled; XLA alone without `kernels`."""
         shapes = self._shapes(bucket)
+        known = flow.Known(shapes[0], shapes[0]) if inpaint else None
         split, whole = meshes.over_batch(self.mesh), meshes.replicated(self.mesh)
         function = jax.jit(
             packed.with_packed(partial(policy.sample, self.cfg, compute=self.compute)),
-            in_shardings=(whole,) * 3 + (*(None if s is None else split for s in shapes), None),
+            in_shardings=(
+                *(whole,) * 3,
+                *(None if s is None else split for s in shapes),
+                None,
+                split if inpaint else None,
+            ),
             out_shardings=split,
         )
-        layers, *constants = self._constants(bucket)
-        return function.lower(layers if kernels else {}, *constants, *shapes, self._scale())
+        layers, *constants = self._constants(bucket, inpaint)
+        layers = layers if kernels else {}
+        return function.lower(layers, *constants, *shapes, self._scale(), known)
 
     @cached_property
     def _packed(self) -> packed.Layers:
@@ -141,10 +161,13 @@ class Sampler:
         )
         return jax.device_put(layers, meshes.replicated(self.mesh))
 
-    def _constants(self, bucket: int) -> tuple[packed.Layers, Any, policy.Conditioning]:
+    def _constants(
+        self, bucket: int, inpaint: bool = False
+    ) -> tuple[packed.Layers, Any, policy.Conditioning]:
         """The arguments of a program that are the same in every call."""
         branches = 1 if self.guidance is None else 2
-        few = branches * bucket * self.cfg.horizon <= packed.MAX_ROWS
+        # NOTE: our kernel has no derivative, which inpainting takes.
+        few = branches * bucket * self.cfg.horizon <= packed.MAX_ROWS and not inpaint
         return self._packed if few else {}, self.params, self.conditioning
 
     def _scale(self) -> Array | None:
@@ -156,6 +179,7 @@ class Sampler:
         noise: np.ndarray,
         dropped: np.ndarray | None = None,
         game_ids: np.ndarray | None = None,
+        known: flow.Known | None = None,
     ) -> np.ndarray:
         """Actions (B, T, A) float32, still packed.
 
@@ -164,24 +188,34 @@ class Sampler:
             noise: (B, T, A) float32, see `draw_noise`.
             dropped: (B, F) bool, missing frames; None for none.
             game_ids: (B,) rows of the game embedding, 0 = no game; None for none.
+            known: values and weights (B, T, A) float32 that the chunks are to agree with, still
+                packed; see `flow.inpaint`.
         """
         dropped, game_ids = self._checked(frames, noise, dropped, game_ids)
+        for one in known or ():
+            if one.shape != noise.shape or one.dtype != np.float32:
+                raise NitrogenError(
+                    f"known actions are {one.dtype} {one.shape}, where values and weights must be "
+                    f"float32 {noise.shape}"
+                )
         largest = self.buckets[-1]
         parts = []
         for start in range(0, len(frames), largest):
             rows = slice(start, start + largest)
-            parts.append(self._run(frames[rows], noise[rows], dropped[rows], game_ids[rows]))
+            part = None if known is None else flow.Known(*(one[rows] for one in known))
+            parts.append(self._run(frames[rows], noise[rows], dropped[rows], game_ids[rows], part))
         return np.concatenate(parts)
 
-    def _run(self, frames, noise, dropped, game_ids) -> np.ndarray:
+    def _run(self, frames, noise, dropped, game_ids, known) -> np.ndarray:
         batch, bucket = len(frames), self.bucket(len(frames))
-        inputs = [noise, frames, dropped, game_ids if self.cfg.games is not None else None]
+        inputs = (noise, frames, dropped, game_ids if self.cfg.games is not None else None, known)
         if bucket > batch:
-            inputs = [None if x is None else _padded(x, bucket) for x in inputs]
-        program = self.program(bucket)
-        split = meshes.over_batch(self.mesh)
-        inputs = [None if x is None else jax.device_put(x, split) for x in inputs]
-        return np.asarray(program(*self._constants(bucket), *inputs, self._scale()))[:batch]
+            inputs = jax.tree.map(lambda array: _padded(array, bucket), inputs)
+        inpaint = known is not None
+        program = self.program(bucket, inpaint)
+        *inputs, known = jax.device_put(inputs, meshes.over_batch(self.mesh))
+        constants = self._constants(bucket, inpaint)
+        return np.asarray(program(*constants, *inputs, self._scale(), known))[:batch]
 
     def _shapes(self, bucket: int) -> tuple[jax.ShapeDtypeStruct | None, ...]:
         cfg, size = self.cfg, self.cfg.vision.image_size
