@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         outputs = _Outputs(args.hashes, args.video, args.fps, stack)
         session = stack.enter_context(Session(launch))
-        began, cpu, done = time.monotonic(), session.cpu_seconds, 0
         with terminal.progress(Path(args.command[0]).name, steps, "frames") as advance:
+            began, cpu, done = time.monotonic(), session.cpu_seconds, 0
             try:
                 for done in range(steps):
                     _set_pad(session, pads, done)

@@ -80,6 +80,7 @@ def _start_xvfb(size: tuple[int, int], built: Built) -> Display:
     # The server itself takes the first number that is free, so that two never want the same.
     words = ["Xvfb", "-displayfd", str(tell), "-screen", "0", f"{width}x{height}x24"]
     words += ["-nolisten", "tcp", "-noreset", "-dpi", "96"]
+    words += ["-r", "-s", "0"]  # keys that repeat and screens that go dark do so in real time
     try:
         server = Guarded(
             *(built, Path(program), words, os.environ, Path("/"), output),

@@ -35,6 +35,9 @@ class XInput:
         self._wanted_buttons: set[int] = set()
         self._moved = [0, 0]
         self._focus = 0
+        # Held keys are repeated by the server in real time, which a frozen game must not see.
+        self._repeat = self._display.get_keyboard_control().global_auto_repeat
+        self._set_repeat(X.AutoRepeatModeOff)
 
     def set_keys(self, keys: Collection[str]) -> None:
         """The keys that are held, by their X names."""
@@ -86,9 +89,14 @@ class XInput:
             self.set_keys(())
             self.set_mouse_buttons(())
             self.flush()
+            self._set_repeat(self._repeat)
             self._display.close()
         except (SessionError, *self._errors):
             pass
+
+    def _set_repeat(self, mode: int) -> None:
+        self._display.change_keyboard_control(auto_repeat_mode=mode)
+        self._display.sync()
 
     def _send(self) -> None:
         from Xlib.ext import xtest

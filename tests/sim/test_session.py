@@ -134,6 +134,17 @@ def test_keys_are_seen_in_the_frame_of_their_step(name):
             session.set_keys({"Banana"})
 
 
+def test_a_held_key_is_not_repeated_in_real_time():
+    compiled.need_xvfb()
+    with Session(launch("glx", display="xvfb")) as session:
+        session.step(2)
+        session.set_keys({"Left", "space"})
+        for _ in range(10):
+            session.step()
+            time.sleep(0.1)  # an X server repeats a key after 0.66 s
+        assert numbers(session)["keys"] == 2
+
+
 def test_a_game_without_pad_has_none():
     with Session(launch(pad=False)) as session:
         session.set_pad(pad("SOUTH"))

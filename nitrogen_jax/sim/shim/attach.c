@@ -21,12 +21,13 @@ static void in_forked_child(void) {
   own_pid = frame_tid = getpid();
   ng_sleepers_forget();
   ng_timers_forget();
+  ng_boundary_forget();
 }
 
 static struct ng_page *map_page(void) {
   const char *path = getenv("NGSIM_PAGE");
   if (path == NULL) return NULL;
-  int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+  int fd = (int)ng_syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
   if (fd < 0) return NULL;
   size_t size = NG_HEADER;
   struct ng_page *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -64,7 +65,7 @@ bool ng_active(void) {
 pid_t ng_pid(void) { return own_pid; }
 
 pid_t ng_tid(void) {
-  if (own_tid == 0) own_tid = (pid_t)syscall(SYS_gettid);
+  if (own_tid == 0) own_tid = (pid_t)ng_syscall(SYS_gettid);
   return own_tid;
 }
 
@@ -83,7 +84,7 @@ void ng_become_frame_thread(void) {
 void ng_forget_dead_game(void) {
   pid_t game = NG(game_pid);
   if (game == 0 || game == own_pid) return;
-  if (syscall(SYS_kill, game, 0) < 0 && errno == ESRCH) {
+  if (ng_syscall(SYS_kill, game, 0) < 0 && errno == ESRCH) {
     NG(parked) = 0;
     __atomic_compare_exchange_n(&NG(game_pid), &game, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
   }

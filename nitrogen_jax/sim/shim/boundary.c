@@ -19,6 +19,9 @@ bool ng_enter(void) {
 
 void ng_leave(void) { inside = false; }
 
+/* The thread that parks holds the lock, and no child of a fork has that thread. */
+void ng_boundary_forget(void) { pthread_mutex_init(&one_at_a_time, NULL); }
+
 /* Under LOCK, of the frames of one grant only the last is looked at. */
 bool ng_wants_pixels(void) {
   return NG(mode) != NG_LOCK || NG(frames) + 1 >= __atomic_load_n(&NG(granted), __ATOMIC_SEQ_CST);

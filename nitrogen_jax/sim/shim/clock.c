@@ -111,7 +111,7 @@ EXPORT int clock_gettime(clockid_t clock, struct timespec *time) {
       default:
         break; /* CPU time of a process or thread is real */
     }
-  return (int)syscall(SYS_clock_gettime, clock, time);
+  return (int)ng_syscall(SYS_clock_gettime, clock, time);
 }
 
 EXPORT int gettimeofday(struct timeval *restrict time, void *restrict zone) {
@@ -146,12 +146,12 @@ EXPORT int timespec_get(struct timespec *time, int base) {
 EXPORT clock_t clock(void) {
   if (ng_active()) return (clock_t)(read_clock() / (SECOND / CLOCKS_PER_SEC));
   struct timespec time;
-  syscall(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &time);
+  ng_syscall(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &time);
   return (clock_t)(ng_nanoseconds(&time) / (SECOND / CLOCKS_PER_SEC));
 }
 
 EXPORT clock_t times(struct tms *out) {
-  clock_t ticks = (clock_t)syscall(SYS_times, out);
+  clock_t ticks = (clock_t)ng_syscall(SYS_times, out);
   if (!ng_active()) return ticks;
   return (clock_t)(read_clock() / (SECOND / (uint64_t)sysconf(_SC_CLK_TCK)));
 }

@@ -39,7 +39,7 @@ static void fill(void *out, size_t size) {
 }
 
 EXPORT ssize_t getrandom(void *out, size_t size, unsigned flags) {
-  if (!ng_active()) return syscall(SYS_getrandom, out, size, flags);
+  if (!ng_active()) return ng_syscall(SYS_getrandom, out, size, flags);
   fill(out, size);
   return (ssize_t)size;
 }
@@ -76,7 +76,7 @@ static int open_stream(int flags) {
   if (fd < 0) return fd;
   for (size_t at = 0; at < STREAM; at += sizeof bytes) {
     fill(bytes, sizeof bytes);
-    if (syscall(SYS_pwrite64, fd, bytes, sizeof bytes, at) < 0) break;
+    if (ng_syscall(SYS_pwrite64, fd, bytes, sizeof bytes, at) < 0) break;
   }
   return fd;
 }
@@ -91,7 +91,7 @@ static int open_stream(int flags) {
       va_end(more);                                                                        \
     }                                                                                      \
     if (is_device(path) && ng_active()) return open_stream(flags);                         \
-    return (int)syscall(SYS_openat, folder, path, flags | LARGE, mode);                    \
+    return (int)ng_syscall(SYS_openat, folder, path, flags | LARGE, mode);                    \
   }
 #ifdef __LP64__
 #define LARGE 0

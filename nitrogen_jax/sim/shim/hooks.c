@@ -14,7 +14,7 @@
   X(usleep) X(sleep) X(getrandom) X(getentropy) X(pthread_cond_timedwait)                     \
   X(pthread_cond_clockwait) X(sem_timedwait) X(sem_clockwait) X(poll) X(ppoll) X(select)      \
   X(pselect) X(epoll_wait) X(epoll_pwait) X(timerfd_create) X(timerfd_settime)                \
-  X(timerfd_gettime) X(setitimer) X(getitimer) X(alarm) X(close)
+  X(timerfd_gettime) X(setitimer) X(getitimer) X(alarm) X(close) X(syscall)
 
 /* Only the addresses matter here, so that no type has to be known. */
 #define DECLARE(name) extern const char at_##name[] __asm__(#name);

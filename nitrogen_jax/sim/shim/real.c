@@ -21,24 +21,24 @@ uint64_t ng_nanoseconds(const struct timespec *time) {
 
 uint64_t ng_real_now(void) {
   struct timespec time;
-  syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &time);
+  ng_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &time);
   return ng_nanoseconds(&time);
 }
 
 void ng_real_sleep(uint64_t ns) {
   struct timespec time = ng_timespec(ns);
-  syscall(SYS_nanosleep, &time, NULL);
+  ng_syscall(SYS_nanosleep, &time, NULL);
 }
 
 int ng_futex_wait(uint32_t *word, uint32_t seen, uint64_t ns) {
   struct timespec time = ng_timespec(ns);
-  long failed = syscall(SYS_futex, word, FUTEX_WAIT, seen, ns ? &time : NULL, NULL, 0);
+  long failed = ng_syscall(SYS_futex, word, FUTEX_WAIT, seen, ns ? &time : NULL, NULL, 0);
   return failed < 0 ? errno : 0;
 }
 
 void ng_futex_wake(uint32_t *word) {
   __atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST);
-  syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+  ng_syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 typedef void *(*dlsym_type)(void *, const char *);

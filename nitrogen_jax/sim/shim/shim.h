@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "layout.h"
+#include "raw.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define SECOND 1000000000ull
@@ -81,6 +82,7 @@ void ng_leave(void);
 uint64_t ng_begin_pixels(void);
 void ng_end_pixels(uint64_t began, int width, int height, enum ng_format format, bool bottom_up);
 bool ng_pixels_fit(int width, int height);
+void ng_boundary_forget(void); /* in a forked child */
 
 /* capture_gl.c, surface.c */
 void ng_capture_gl(int width, int height);

@@ -19,7 +19,7 @@ static int sleep_for(uint64_t ns, struct timespec *left) {
 }
 
 EXPORT int nanosleep(const struct timespec *time, struct timespec *left) {
-  if (!ng_active()) return (int)syscall(SYS_nanosleep, time, left);
+  if (!ng_active()) return (int)ng_syscall(SYS_nanosleep, time, left);
   int error = valid(time) ? sleep_for(ng_nanoseconds(time), left) : EINVAL;
   if (error) errno = error;
   return error ? -1 : 0;
@@ -28,7 +28,7 @@ EXPORT int nanosleep(const struct timespec *time, struct timespec *left) {
 EXPORT int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
                            struct timespec *left) {
   if (!ng_active() || clock == CLOCK_PROCESS_CPUTIME_ID)
-    return syscall(SYS_clock_nanosleep, clock, flags, time, left) < 0 ? errno : 0;
+    return ng_syscall(SYS_clock_nanosleep, clock, flags, time, left) < 0 ? errno : 0;
   if (!valid(time)) return EINVAL;
   if (!(flags & TIMER_ABSTIME)) return sleep_for(ng_nanoseconds(time), left);
   return ng_sleep_until(ng_from_absolute(time)) ? 0 : EINTR;

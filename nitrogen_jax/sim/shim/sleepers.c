@@ -43,7 +43,7 @@ static uint32_t stirred, stirred_before; /* threads set going of which no slot t
 static uint64_t sleeps_frame, sleeps_in_frame;
 
 static bool gone(pid_t tid) {
-  return syscall(SYS_tgkill, ng_pid(), tid, 0) < 0 && errno == ESRCH;
+  return ng_syscall(SYS_tgkill, ng_pid(), tid, 0) < 0 && errno == ESRCH;
 }
 
 static struct slot *own_slot(void) {
@@ -119,10 +119,10 @@ bool ng_anyone_due(uint64_t now) {
 static char thread_state(pid_t pid, const char *tid) {
   char path[64], text[256];
   snprintf(path, sizeof path, "/proc/%d/task/%s/stat", pid, tid);
-  int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  int fd = (int)ng_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return 0;
-  ssize_t size = syscall(SYS_read, fd, text, sizeof text - 1);
-  syscall(SYS_close, fd);
+  ssize_t size = ng_syscall(SYS_read, fd, text, sizeof text - 1);
+  ng_syscall(SYS_close, fd);
   if (size <= 0) return 0;
   text[size] = 0;
   const char *end = strrchr(text, ')');
@@ -139,11 +139,11 @@ struct entry {
 static bool all_rest(pid_t pid, pid_t except) {
   char path[32], entries[4096] __attribute__((aligned(8)));
   snprintf(path, sizeof path, "/proc/%d/task", pid);
-  int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  int fd = (int)ng_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (fd < 0) return true;
   bool rest = true;
   long size;
-  while (rest && (size = syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0)
+  while (rest && (size = ng_syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0)
     for (long at = 0; rest && at < size;) {
       const struct entry *entry = (const void *)(entries + at);
       at += entry->length;
@@ -151,7 +151,7 @@ static bool all_rest(pid_t pid, pid_t except) {
       char state = thread_state(pid, entry->name);
       rest = state != 'R' && state != 'D';
     }
-  syscall(SYS_close, fd);
+  ng_syscall(SYS_close, fd);
   return rest;
 }
 
@@ -180,7 +180,7 @@ static bool settled(const struct slot *slot, uint32_t waits) {
 /* Processor time of a thread: one that waits for a busy machine uses none. */
 static uint64_t processor_time(pid_t tid) {
   struct timespec time = {0};
-  syscall(SYS_clock_gettime, ~(clockid_t)tid << 3 | 6, &time);
+  ng_syscall(SYS_clock_gettime, ~(clockid_t)tid << 3 | 6, &time);
   return ng_nanoseconds(&time);
 }
 

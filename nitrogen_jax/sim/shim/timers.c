@@ -40,7 +40,7 @@ void ng_timers_forget(void) {
 static void notify(const struct timer *timer) {
   const struct sigevent *event = &timer->event;
   if (timer->kind == ALARM) {
-    syscall(SYS_kill, ng_pid(), SIGALRM);
+    ng_syscall(SYS_kill, ng_pid(), SIGALRM);
   } else if (event->sigev_notify == SIGEV_SIGNAL || event->sigev_notify == SIGEV_THREAD_ID) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -49,9 +49,9 @@ static void notify(const struct timer *timer) {
     info.si_timerid = (int)(timer - table);
     info.si_value = event->sigev_value;
     if (event->sigev_notify == SIGEV_SIGNAL)
-      syscall(SYS_rt_sigqueueinfo, ng_pid(), info.si_signo, &info);
+      ng_syscall(SYS_rt_sigqueueinfo, ng_pid(), info.si_signo, &info);
     else
-      syscall(SYS_rt_tgsigqueueinfo, ng_pid(), event->_sigev_un._tid, info.si_signo, &info);
+      ng_syscall(SYS_rt_tgsigqueueinfo, ng_pid(), event->_sigev_un._tid, info.si_signo, &info);
   } else if (event->sigev_notify == SIGEV_THREAD) {
     pthread_t thread;
     typedef void *(*body)(void *);
@@ -76,7 +76,7 @@ static void go_off(struct timer *timer, uint64_t now) {
   timer->overrun = (int)(times - 1);
   ng_stir();
   if (timer->kind == FILE_COUNTER)
-    syscall(SYS_write, timer->fd, &times, sizeof times);
+    ng_syscall(SYS_write, timer->fd, &times, sizeof times);
   else
     notify(timer);
 }
@@ -154,7 +154,7 @@ static void set(struct timer *timer, uint64_t next, uint64_t interval) {
   timer->interval = interval;
   start_thread();
   __atomic_add_fetch(&changed, 1, __ATOMIC_SEQ_CST);
-  syscall(SYS_futex, &changed, 1 /* FUTEX_WAKE */, 1, NULL, NULL, 0);
+  ng_syscall(SYS_futex, &changed, 1 /* FUTEX_WAKE */, 1, NULL, NULL, 0);
   ng_futex_wake(&NG(grant_word));
 }
 
@@ -187,7 +187,7 @@ static int get_into(const struct timer *timer, struct itimerspec *out) {
 /* ---- timerfd */
 
 EXPORT int timerfd_create(clockid_t clock, int flags) {
-  if (!ng_active()) return (int)syscall(SYS_timerfd_create, clock, flags);
+  if (!ng_active()) return (int)ng_syscall(SYS_timerfd_create, clock, flags);
   int options = (flags & TFD_CLOEXEC ? EFD_CLOEXEC : 0) | (flags & TFD_NONBLOCK ? EFD_NONBLOCK : 0);
   int fd = eventfd(0, options);
   if (fd < 0) return fd;
@@ -197,7 +197,7 @@ EXPORT int timerfd_create(clockid_t clock, int flags) {
   if (timer != NULL) *timer = (struct timer){.kind = FILE_COUNTER, .fd = fd, .next = NEVER};
   pthread_mutex_unlock(&lock);
   if (timer != NULL) return fd;
-  syscall(SYS_close, fd);
+  ng_syscall(SYS_close, fd);
   errno = EMFILE;
   return -1;
 }
@@ -211,13 +211,13 @@ EXPORT int timerfd_settime(int fd, int flags, const struct itimerspec *value,
       uint64_t unread; /* setting a timer forgets what it counted */
       struct timespec now = {0};
       struct pollfd_like { int fd; short events, got; } file = {fd, 1, 0};
-      if (syscall(SYS_ppoll, &file, 1, &now, NULL, 8) > 0) syscall(SYS_read, fd, &unread, 8);
+      if (ng_syscall(SYS_ppoll, &file, 1, &now, NULL, 8) > 0) ng_syscall(SYS_read, fd, &unread, 8);
       set_from(timer, flags & TFD_TIMER_ABSTIME, value, old);
     }
     pthread_mutex_unlock(&lock);
     if (timer != NULL) return 0;
   }
-  return (int)syscall(SYS_timerfd_settime, fd, flags, value, old);
+  return (int)ng_syscall(SYS_timerfd_settime, fd, flags, value, old);
 }
 
 EXPORT int timerfd_gettime(int fd, struct itimerspec *value) {
@@ -228,7 +228,7 @@ EXPORT int timerfd_gettime(int fd, struct itimerspec *value) {
     pthread_mutex_unlock(&lock);
     if (timer != NULL) return 0;
   }
-  return (int)syscall(SYS_timerfd_gettime, fd, value);
+  return (int)ng_syscall(SYS_timerfd_gettime, fd, value);
 }
 
 EXPORT int close(int fd) {
@@ -238,7 +238,7 @@ EXPORT int close(int fd) {
     if (timer != NULL) timer->kind = FREE;
     pthread_mutex_unlock(&lock);
   }
-  return (int)syscall(SYS_close, fd);
+  return (int)ng_syscall(SYS_close, fd);
 }
 
 /* ---- setitimer and alarm: one timer of real time for each process */
@@ -263,7 +263,7 @@ static struct itimerval coarse(const struct itimerspec *value) {
 
 EXPORT int setitimer(__itimer_which_t which, const struct itimerval *restrict value,
                      struct itimerval *restrict old) {
-  if (!ng_active() || which != ITIMER_REAL) return (int)syscall(SYS_setitimer, which, value, old);
+  if (!ng_active() || which != ITIMER_REAL) return (int)ng_syscall(SYS_setitimer, which, value, old);
   struct itimerspec wanted = precise(value), before;
   pthread_mutex_lock(&lock);
   struct timer *timer = alarm_timer();
@@ -278,7 +278,7 @@ EXPORT int setitimer(__itimer_which_t which, const struct itimerval *restrict va
 }
 
 EXPORT int getitimer(__itimer_which_t which, struct itimerval *value) {
-  if (!ng_active() || which != ITIMER_REAL) return (int)syscall(SYS_getitimer, which, value);
+  if (!ng_active() || which != ITIMER_REAL) return (int)ng_syscall(SYS_getitimer, which, value);
   struct itimerspec now = {0};
   pthread_mutex_lock(&lock);
   const struct timer *timer = alarm_timer();

@@ -31,7 +31,7 @@ static bool none(const struct timespec *time) { return time->tv_sec == 0 && time
 
 static int poll_for(struct pollfd *files, nfds_t number, uint64_t ns, const sigset_t *mask) {
   int result;
-  IN_SLICES(result, ns, slice, (int)syscall(SYS_ppoll, files, number, &slice, mask, SIGNALS));
+  IN_SLICES(result, ns, slice, (int)ng_syscall(SYS_ppoll, files, number, &slice, mask, SIGNALS));
   return result;
 }
 
@@ -44,7 +44,7 @@ static bool waits_for_display(const struct pollfd *files, nfds_t number) {
 static int poll_forever(struct pollfd *files, nfds_t number, const sigset_t *mask) {
   bool display = waits_for_display(files, number);
   if (display) ng_set_external(true);
-  int result = (int)syscall(SYS_ppoll, files, number, NULL, mask, SIGNALS);
+  int result = (int)ng_syscall(SYS_ppoll, files, number, NULL, mask, SIGNALS);
   if (display) ng_set_external(false);
   return result;
 }
@@ -54,7 +54,7 @@ EXPORT int ppoll(struct pollfd *files, nfds_t number, const struct timespec *tim
   /* The kernel writes the time that is left into its argument, the C library must not. */
   struct timespec copy = time != NULL ? *time : (struct timespec){0};
   if (!ng_active() || (time != NULL && none(time)))
-    return (int)syscall(SYS_ppoll, files, number, time != NULL ? &copy : NULL, mask, SIGNALS);
+    return (int)ng_syscall(SYS_ppoll, files, number, time != NULL ? &copy : NULL, mask, SIGNALS);
   if (time == NULL) return poll_forever(files, number, mask);
   return poll_for(files, number, ng_nanoseconds(time), mask);
 }
@@ -70,7 +70,7 @@ static int select_raw(int number, fd_set *read, fd_set *write, fd_set *except,
     const sigset_t *mask;
     size_t size;
   } signals = {mask, SIGNALS};
-  return (int)syscall(SYS_pselect6, number, read, write, except, time,
+  return (int)ng_syscall(SYS_pselect6, number, read, write, except, time,
                       mask != NULL ? &signals : NULL);
 }
 
@@ -123,7 +123,7 @@ static int epoll_raw(int epoll, struct epoll_event *events, int most, const stru
                      const sigset_t *mask) {
   /* Kernels before 5.11 know milliseconds alone; a slice is never more than a few of them. */
   int milliseconds = time == NULL ? -1 : (int)(time->tv_sec * 1000 + (time->tv_nsec + 999999) / 1000000);
-  return (int)syscall(SYS_epoll_pwait, epoll, events, most, milliseconds, mask, SIGNALS);
+  return (int)ng_syscall(SYS_epoll_pwait, epoll, events, most, milliseconds, mask, SIGNALS);
 }
 
 EXPORT int epoll_pwait2(int epoll, struct epoll_event *events, int most,
@@ -148,12 +148,12 @@ EXPORT int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info,
                         const struct timespec *restrict time) {
   struct timespec copy = time != NULL ? *time : (struct timespec){0};
   if (!ng_active() || time == NULL || none(time))
-    return (int)syscall(SYS_rt_sigtimedwait, set, info, time != NULL ? &copy : NULL, SIGNALS);
+    return (int)ng_syscall(SYS_rt_sigtimedwait, set, info, time != NULL ? &copy : NULL, SIGNALS);
   int result;
   /* EAGAIN says that the slice was over. */
 #define TAKE(slice)                                                                  \
   ({                                                                                 \
-    long taken = syscall(SYS_rt_sigtimedwait, set, info, slice, SIGNALS);            \
+    long taken = ng_syscall(SYS_rt_sigtimedwait, set, info, slice, SIGNALS);            \
     taken < 0 && errno == EAGAIN ? 0 : (int)taken;                                   \
   })
   IN_SLICES(result, ng_nanoseconds(time), slice, TAKE(&slice));

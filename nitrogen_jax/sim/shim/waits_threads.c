@@ -15,7 +15,7 @@
 
 static struct timespec real_deadline(clockid_t clock, uint64_t from_now) {
   struct timespec now;
-  syscall(SYS_clock_gettime, clock, &now);
+  ng_syscall(SYS_clock_gettime, clock, &now);
   return ng_timespec(ng_nanoseconds(&now) + from_now);
 }
 

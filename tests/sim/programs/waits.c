@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -16,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/times.h>
@@ -246,6 +248,23 @@ static void check_clocks(void) {
   CHECK(5 * MS, MS, ({ while (now(CLOCK_MONOTONIC) < until) { } 1; }));
 }
 
+static void check_system_calls(void) {
+  uint32_t word = 0;
+  struct timespec hour = span(HOUR), until, t;
+  EXACT(HOUR, syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &hour) == -1 && errno == ETIMEDOUT);
+  until = from_now(CLOCK_MONOTONIC, HOUR);
+  EXACT(HOUR, syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, 0, &until, NULL, ~0u) == -1 &&
+                  errno == ETIMEDOUT);
+  until = from_now(CLOCK_REALTIME, HOUR);
+  EXACT(HOUR, syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &until, NULL,
+                      ~0u) == -1 && errno == ETIMEDOUT);
+  EXACT(0, syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 1, &hour) == -1 && errno == EAGAIN);
+  EXACT(HOUR, syscall(SYS_nanosleep, &hour, NULL) == 0);
+  EXACT(0, syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t) == 0 &&
+               (uint64_t)t.tv_sec == now(CLOCK_MONOTONIC) / 1000000000);
+  EXACT(0, syscall(SYS_getpid) == getpid() && syscall(SYS_close, -1) == -1 && errno == EBADF);
+}
+
 static void check_system(const char *home) {
   EXACT(0, strcmp(getpwuid(getuid())->pw_dir, home) == 0);
   unsigned char a[16], b[16], c[16];
@@ -263,6 +282,7 @@ int main(void) {
   check_files();
   check_threads();
   check_timers();
+  check_system_calls();
   check_system(getenv("HOME"));
   printf("all as they should\n");
   return 0;
