@@ -14,7 +14,7 @@ EXAMPLES = """\
   nitrogen sim physics freedoom --level E1M2 --seconds 20 --pad random --out physics.html
 It takes about four times the given seconds and more. --out writes a page with the table, a plot of
 the differences and pictures of the same moments.
-Exit code 0: pauses change nothing; 1: they do; 2: bad usage or input."""
+Exit code 0: pauses change nothing (or the game never repeats exactly); 1: they do; 2: bad usage."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         terminal.out().print(table)
         for line in physics_page.verdict(found):
             terminal.out().print(line, markup=False)
-    return 0 if found.pauses_change_nothing else 1
+    return 1 if found.pauses_change_nothing is False else 0
 
 
 def _figures(found) -> dict[str, object]:

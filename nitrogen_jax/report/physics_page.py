@@ -33,7 +33,12 @@ def rows(found: Physics) -> list[Sequence[str]]:
 
 def verdict(found: Physics) -> list[str]:
     """What came out, a sentence each."""
-    said = ["Pauses change nothing." if found.pauses_change_nothing else "Pauses change the game."]
+    verdicts = {
+        True: "Pauses change nothing.",
+        False: "Pauses change the game.",
+        None: "The game does not repeat exactly, so that what pauses change cannot be told.",
+    }
+    said = [verdicts[found.pauses_change_nothing]]
     if np.isfinite(found.real_share):
         said.append(
             f"In real time the pictures differ by {found.real_share:.0%} of what the pad changes."

@@ -40,6 +40,7 @@ class Run:
         digests: of the whole frames.
         states: what a judge has read at each step; empty without one.
         seconds: of real time that it took.
+        paused: of them, in which it was kept waiting on purpose.
         presented: frames that the game drew.
     """
 
@@ -48,6 +49,7 @@ class Run:
     digests: tuple[str, ...]
     states: tuple[State, ...]
     seconds: float
+    paused: float
     presented: int
 
 
@@ -75,8 +77,7 @@ class Physics:
     """All runs of a game, and how they compare with the first one.
 
     Attributes:
-        pauses_change_nothing: the verdict.
-        real_share: mean difference in real time, as a share of what an idle pad changes.
+        repeats: whether the game is known to repeat exactly; without that, there is no verdict.
     """
 
     slug: str
@@ -85,14 +86,19 @@ class Physics:
     seed: int
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]
+    repeats: bool = True
 
     @property
-    def pauses_change_nothing(self) -> bool:
+    def pauses_change_nothing(self) -> bool | None:
+        """The verdict: whether all frames are equal, bit by bit."""
+        if not self.repeats:
+            return None
         paused = next(one for one in self.comparisons if one.name == "with pauses")
         return paused.first is None
 
     @property
     def real_share(self) -> float:
+        """Mean difference in real time, as a share of what an idle pad changes."""
         means = {one.name: float(one.difference.mean()) for one in self.comparisons}
         return means["real time"] / means["idle pad"] if means["idle pad"] else float("nan")
 
@@ -136,7 +142,7 @@ def measure(
             runs.append(run)
     near = round(NEAR_S * env.fps)
     found = tuple(compare(runs[0], run, near) for run in runs[1:])
-    return Physics(slug, env.level, env.fps, seed, tuple(runs), found)
+    return Physics(slug, env.level, env.fps, seed, tuple(runs), found, game.repeats)
 
 
 def compare(base: Run, run: Run, near: int) -> Comparison:
@@ -178,6 +184,7 @@ class _Notes:
         self._digests: list[str] = []
         self._states: list[State] = []
         self._begin, self._first = time.monotonic(), self.session.frames
+        self._paused = 0.0
         self.note()
 
     @property
@@ -192,6 +199,10 @@ class _Notes:
         if self._read:
             self._states.append(dict(self._read(self._env)))
 
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self._paused += seconds
+
     def run(self, name: str) -> Run:
         return Run(
             name,
@@ -199,6 +210,7 @@ class _Notes:
             tuple(self._digests),
             tuple(self._states),
             time.monotonic() - self._begin,
+            self._paused,
             self.session.frames - self._first,
         )
 
@@ -207,7 +219,7 @@ def _lockstep(env: GamepadEnv, name: str, pads, rng, read, advance) -> Run:
     notes = _Notes(env, read)
     for pad in pads:
         if rng is not None and rng.random() < PAUSES:
-            time.sleep(PAUSE_S[0] + (PAUSE_S[1] - PAUSE_S[0]) * float(rng.random()) ** 3)
+            notes.pause(PAUSE_S[0] + (PAUSE_S[1] - PAUSE_S[0]) * float(rng.random()) ** 3)
         *_, truncated, info = env.step(spaces.to_action(pad))
         if truncated:
             raise NitrogenError(
