@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,14 @@ EXAMPLES = """\
   nitrogen sim record supertux --pad scripted --out rec/
   nitrogen sim record freedoom --pad random --episodes 4 --seconds 60 --overlay --out rec/
   nitrogen sim record freedoom --pad play.npz --skins skins/ --skin xbox-one --out rec/
+  nitrogen sim record supertux --pad human --seconds 300 --out rec/
   nitrogen label run --videos rec/videos --skins rec/skins --out labels/
   nitrogen data build --labels rec/labels --videos rec/videos --out records/
-Row i of the labels is the pad whose step produced frame i; row 0 is idle. The same command gives
-the same files, but for games that do not repeat exactly.
-Exit code 0: all is written; 1: an episode ended before its time; 2: bad usage or input."""
+A human plays in a window, which needs the extra [window], or on an X display of their own with
+--display :0; closing the window ends the episode. Row i of the labels is the pad whose step
+produced frame i; row 0 is idle. The same command gives the same files, but for people and for
+games that do not repeat exactly.
+Exit code 0: all is written; 1: an episode crashed or hung; 2: bad usage or input."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["scripted"],
         metavar="PAD",
-        help="scripted, random, or actions files (.npz); each plays all episodes; scripted",
+        help="scripted, random, human (a gamepad), actions files (.npz), devices such as "
+        "/dev/input/js1; each plays all episodes; scripted",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--level", metavar="NAME", help="the game's first one")
@@ -43,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--window", type=_size, metavar="WxH", help="at which the game draws; its own"
     )
+    parser.add_argument("--display", metavar="D", help="where it draws, as for 'sim run'; its own")
     parser.add_argument(
         "--frame-skip", type=int, default=1, metavar="N", help="frames of the game to one; 1"
     )
@@ -71,14 +78,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from nitrogen_jax import terminal
-    from nitrogen_jax.sim import catalogue, play, record
+    from nitrogen_jax.sim import catalogue, human, play, record
 
     if args.episodes < 1:
         raise NitrogenError(f"--episodes is {args.episodes}, where at least 1 is needed")
     about = catalogue.get(args.game)
+    sources = play.sources(args.pad)
     plan = record.Plan(
         slug=args.game,
-        sources=play.sources(args.pad),
+        sources=sources,
         seconds=args.seconds,
         seed=args.seed,
         episodes=args.episodes,
@@ -87,8 +95,11 @@ def run(args: argparse.Namespace) -> int:
         tree=not args.no_labels,
     )
     frames = len(plan.sources) * args.episodes * (1 + args.seconds * about.fps / args.frame_skip)
-    with terminal.progress(f"recording {args.game}", round(frames), "frames") as advance:
-        takes = record.record(plan, args.out, advance)
+    with contextlib.ExitStack() as stack:
+        if args.display is None and any(source.kind == "human" for source in sources):
+            plan = replace(plan, show=stack.enter_context(human.Window(about.title)).show)
+        bar = terminal.progress(f"recording {args.game}", round(frames), "frames")
+        takes = record.record(plan, args.out, stack.enter_context(bar))
     if args.json:
         terminal.out().print(json.dumps([vars(take) for take in takes]), markup=False)
     else:
@@ -110,7 +121,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    found = {"level": args.level, "window": args.window, "frame_skip": args.frame_skip}
+    names = ("level", "window", "display", "frame_skip")
+    found = {name: getattr(args, name) for name in names}
     return {name: value for name, value in found.items() if value is not None}
 
 

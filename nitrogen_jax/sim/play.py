@@ -1,4 +1,4 @@
-"""Pads that play without looking: a game's script, chance, or a file; one pad for each step."""
+"""Where pads come from: a game's script, chance, a file, a person; one pad for each step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from nitrogen_jax import gamepad
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.gamepad import BUTTON_INDEX, NUM_BUTTONS, Pad
-from nitrogen_jax.sim import actions
+from nitrogen_jax.sim import actions, human
 from nitrogen_jax.sim.catalogue import Playable
 from nitrogen_jax.sim.game import Game, Press
 
@@ -37,8 +37,8 @@ class Source:
     """Where pads come from.
 
     Attributes:
-        kind: "scripted", "random" or "file".
-        path: of an actions file.
+        kind: "scripted", "random", "file" or "human".
+        path: of an actions file, or of a gamepad's device.
     """
 
     kind: str
@@ -47,24 +47,30 @@ class Source:
     @property
     def name(self) -> str:
         """For file names."""
-        return self.path.stem if self.path else self.kind
+        return self.path.stem if self.kind == "file" and self.path else self.kind
 
 
 def sources(words: Sequence[str]) -> list[Source]:
-    """What a command line names: "scripted", "random", or paths of actions files."""
+    """What a command line names: "scripted", "random", "human", actions files, or devices."""
     found = []
     for word in words:
         if word in ("scripted", "random"):
             found.append(Source(word))
+        elif word == "human":
+            found.append(Source("human", human.find()))
+        elif Path(word).is_char_device() or Path(word).is_fifo():
+            found.append(Source("human", Path(word)))
         elif Path(word).is_file():
             found.append(Source("file", Path(word)))
         else:
-            raise NitrogenError(f"pad {word!r} is neither scripted nor random nor an actions file")
+            raise NitrogenError(
+                f"pad {word!r} is neither scripted nor random nor human nor an actions file"
+            )
     return found
 
 
 def pads(source: Source, about: Playable, rate: float, seed: int) -> Iterator[Pad]:
-    """Pads of shape (), one for each step; endless but for a file.
+    """Pads of shape (), one for each step; endless but for a file, in real time for a person.
 
     Args:
         about: the game that is played.
@@ -76,6 +82,8 @@ def pads(source: Source, about: Playable, rate: float, seed: int) -> Iterator[Pa
     if source.kind == "scripted":
         return script(about, rate)
     assert source.path is not None
+    if source.kind == "human":
+        return human.pads(source.path, rate)
     recorded = actions.read(source.path)
     return (recorded[step] for step in range(recorded.shape[0]))
 

@@ -35,6 +35,7 @@ from nitrogen_jax.sim.pad_env import PadEnv
 CHUNK_SECONDS, SHORTEST_SECONDS = 20.0, 1.0
 SHARD = "SHARD_0000"
 RECORD = "record.json"
+CLOSED = "closed"  # why an episode ended: the window that showed it was closed
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Plan:
         options: of the environment, but for sizes of observations and `seconds`.
         look: of the overlay; None: none is drawn.
         tree: whether labels are written.
+        show: is given each picture; an episode ends where it returns False.
     """
 
     slug: str
@@ -60,6 +62,7 @@ class Plan:
     options: Mapping[str, Any] = field(default_factory=dict)
     look: overlay.Look | None = None
     tree: bool = True
+    show: Callable[[np.ndarray], bool] = lambda picture: True
 
 
 @dataclass(frozen=True)
@@ -136,18 +139,25 @@ def _episode(
     played: list[Pad] = []
     reason, total = "", 0.0
     with VideoWriter(out / "videos" / f"{video_id}.mp4", size, rate, preset="veryfast") as writer:
-        writer.write(_shown(first, drawn, play.idle()))
+        picture = _shown(first, drawn, play.idle())
+        writer.write(picture)
         advance(1)
         for pad in _first(stream, round(plan.seconds * rate)):
+            if not plan.show(picture):
+                reason = CLOSED
+                break
             pad = gamepad.apply_mask(pad, env.forbidden)
             _, reward, terminated, truncated, info = env.step(spaces.to_action(pad))
             played.append(pad)
             total += reward
-            writer.write(_shown(_same_size(env.render(), size), drawn, pad))
+            picture = _shown(_same_size(env.render(), size), drawn, pad)
+            writer.write(picture)
             advance(1)
             if terminated or truncated:
                 reason = info["reason"] or "terminated"
                 break
+    if not played:
+        raise NitrogenError(f"{video_id}: nothing was played")
     pads = play.take(iter(played), len(played))
     actions.write(out / "actions" / f"{video_id}.npz", pads)
     chunks = 0
