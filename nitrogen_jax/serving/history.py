@@ -25,6 +25,11 @@ class History:
         self._kept: dict[int, np.ndarray] = {}
 
     @property
+    def reach(self) -> int:
+        """Control steps before the newest frame that are of any use."""
+        return max(self.context.back) + self._near
+
+    @property
     def newest(self) -> int:
         """The newest frame's control step; -1 before the first."""
         return max(self._kept, default=-1)
@@ -40,8 +45,7 @@ class History:
                 f"the frame of step {step} comes after that of step {self.newest}: reset first"
             )
         kept = self._kept | {step: images.to_frame(picture, self.context.size, "frame")}
-        oldest = step - max(self.context.back) - self._near
-        self._kept = {at: frame for at, frame in kept.items() if at >= oldest}
+        self._kept = {at: frame for at, frame in kept.items() if at >= step - self.reach}
 
     def gather(self) -> tuple[np.ndarray, np.ndarray]:
         """The context at the newest frame: frames (F, S, S, 3) uint8, dropped (F,) bool."""

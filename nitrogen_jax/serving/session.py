@@ -72,9 +72,9 @@ class Session:
         """
         history = self._history
         newest = history.newest + len(frames) if step is None else step
-        first = newest - len(frames) + 1
-        for at, frame in enumerate(frames, first):
-            if at >= max(history.newest, 0) or at == newest:
+        oldest = max(history.newest, newest - history.reach, 0)
+        for at, frame in enumerate(frames, newest - len(frames) + 1):
+            if at >= oldest or at == newest:
                 history.add(at, frame)
         row = self.row if row is None else row
         noise = draw_noise(self.seed, [row], (self.cfg.horizon, self.cfg.action_dim))[0]
