@@ -192,6 +192,16 @@ def test_doom_turns_and_shoots():
         assert info["variables"]["SELECTED_WEAPON_AMMO"] < shots
 
 
+@pytest.mark.parametrize("level", ["freedoom1", "basic_audio", "deathmatch"])
+def test_scenarios_with_sound_and_many_buttons_begin(level):
+    with catalogue.make(installed("vizdoom"), level=level, size=(64, 64)) as env:
+        first, _ = env.reset(seed=1)
+        for _ in range(10):
+            frame, *_, info = env.step(action("SOUTH", left=(0, -1), right=(1, 0)))
+        assert info["reason"] == ""
+        assert (frame != first).any()
+
+
 def test_a_scenario_ends_by_its_own_limit():
     with catalogue.make(installed("vizdoom"), level="basic", frame_skip=100) as env:
         env.reset(seed=1)

@@ -47,6 +47,7 @@ class Vizdoom:
             [getattr(vizdoom.GameVariable, name) for name in VARIABLES]
         )
         game.set_sound_enabled(False)  # its mixer has been seen to crash
+        game.set_audio_buffer_enabled(False)
 
     def step(self, action, frames):
         game = self._game
