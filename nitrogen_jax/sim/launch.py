@@ -42,6 +42,9 @@ class Launch:
         boot_timeout: s of real time until the first frame.
         step_timeout: s of real time for each granted frame.
         aslr: keep address space randomisation, which makes orders that depend on addresses vary.
+        settle: whenever time moves, wait until all threads of the program rest: for programs whose
+            threads compute much, such as those that load levels beside their frames. It costs
+            about 0.1 ms a frame, and as long as they compute.
         log: file that takes what the program prints; None: a file that is kept until the end, of
             which error messages quote the last lines.
     """
@@ -61,6 +64,7 @@ class Launch:
     boot_timeout: float = 60.0
     step_timeout: float = 10.0
     aslr: bool = False
+    settle: bool = False
     log: Path | None = None
 
     def __post_init__(self):

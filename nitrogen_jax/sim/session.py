@@ -236,6 +236,7 @@ class Session:
         self._page = page = self._memory.page
         virtual_clock.prepare(page, launch.fps)
         page["seed"], page["pad_wanted"] = launch.seed, launch.pad
+        page["settle"] = launch.settle
         page["speed"], page["mode"] = launch.speed, virtual_clock.MODES[launch.mode]
         page["axes"], page["buttons"] = sdl_state(decode(neutral()))
         self._time_zero = virtual_clock.START_NS

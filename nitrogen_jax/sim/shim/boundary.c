@@ -50,6 +50,7 @@ void ng_end_pixels(uint64_t began, int width, int height, enum ng_format format,
 }
 
 static void park(void) {
+  ng_settle();
   static uint64_t last; /* the virtual display's last refresh */
   uint64_t now = ng_now(), next = last + NG(frame_ns);
   if (last == 0 || next > now + NG(frame_ns)) next = now + NG(frame_ns);

@@ -46,16 +46,19 @@ static void move_to(uint64_t to) {
    wakes three times in a frame does so three times, each at its own moment. */
 void ng_advance(uint64_t to) {
   if (ng_is_frame_thread()) {
+    ng_settle();
     if (ng_stirring()) ng_quiesce(ng_now()); /* before time moves: their waits begin now */
     uint64_t least = ng_now(), stop;
     while ((stop = ng_deadline_after(least)) < to) {
       if (stop < least + CLOSEST_STOPS) stop = least + CLOSEST_STOPS;
       if (stop >= to) break;
       move_to(stop);
+      ng_settle();
       least = stop;
     }
   }
   move_to(to);
+  if (ng_is_frame_thread()) ng_settle();
 }
 
 void ng_reset_spin(void) { spins = 0; }

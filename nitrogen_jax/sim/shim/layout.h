@@ -45,7 +45,8 @@ enum ng_format { NG_NOTHING = 0, NG_BGRA = 1, NG_RGBA = 2 };
   X(uint32_t, pad_attached, 1)    /* G */                                              \
   X(int16_t, axes, NG_AXES)       /* C */                                              \
   X(uint8_t, buttons, NG_BUTTONS) /* C */                                              \
-  X(uint8_t, unused, 5)                                                                \
+  X(uint8_t, unused, 1)                                                                \
+  X(uint32_t, settle, 1)          /* C: wait until all threads rest, at every stop of time */ \
   X(uint32_t, kind, 1)            /* G: which call presented last, enum ng_kind */     \
   X(uint32_t, pixel_word, 1)      /* G: odd while pixels are written */                \
   X(uint32_t, format, 1)          /* G: enum ng_format of the pixels */                \

@@ -58,6 +58,7 @@ void ng_quiesce(uint64_t now); /* until the sleepers whose time has come have sl
 bool ng_others_idle(void);     /* no other thread of this process or of the game can run */
 void ng_stir(void); /* a thread was set going that no slot tells of */
 bool ng_stirring(void);
+void ng_settle(void); /* if it is wanted: until no other thread can run */
 void ng_set_external(bool waits); /* the frame thread waits for something outside of the game */
 bool ng_sleep_until(uint64_t deadline); /* false: a signal came first */
 
@@ -69,6 +70,12 @@ struct ng_wait {
 void ng_wait_begin(struct ng_wait *wait, uint64_t deadline);
 uint64_t ng_wait_slice(struct ng_wait *wait); /* real ns to wait now; 0: the deadline is over */
 void ng_wait_end(void);
+
+char ng_thread_state(pid_t pid, const char *tid); /* the kernel's letter; 0: there is none */
+
+/* peers.c */
+bool ng_peers_idle(void);
+void ng_peer_closed(int fd);
 
 /* timers.c */
 bool ng_is_timer(int fd);

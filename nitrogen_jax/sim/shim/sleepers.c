@@ -23,6 +23,7 @@
 #define FRAME_PATIENCE (200 * MILLISECOND) /* the same while other threads compute */
 #define QUIESCE_WORK (20 * MILLISECOND) /* processor time that a woken thread gets */
 #define QUIESCE_LIMIT (2 * SECOND)      /* and real time, on a busy machine */
+#define SETTLE_LIMIT (5 * SECOND)
 #define QUIESCE_MISSES 8 /* of a thread, after which nobody waits for it any longer */
 #define MANY_SLEEPS 32   /* of the frame thread within a frame: it waits for another thread */
 #define SHORTEST (20 * MICROSECOND)
@@ -39,6 +40,7 @@ static int used; /* slots below which all that were ever taken lie */
 static bool spare_used;
 static __thread struct slot *own;
 static bool external;
+static bool waits_for_others; /* the frame thread, in here: it only looks as if it rested */
 static uint32_t stirred, stirred_before; /* threads set going of which no slot tells */
 static uint64_t sleeps_frame, sleeps_in_frame;
 
@@ -72,7 +74,7 @@ void ng_sleepers_forget(void) {
   used = 0;
   spare_used = false;
   own = NULL;
-  external = false;
+  external = waits_for_others = false;
 }
 
 static void fall_asleep(uint64_t deadline) {
@@ -116,7 +118,7 @@ bool ng_anyone_due(uint64_t now) {
 }
 
 /* The kernel's letter for a thread: R runs, S rests, D waits for a disk. 0: there is none. */
-static char thread_state(pid_t pid, const char *tid) {
+char ng_thread_state(pid_t pid, const char *tid) {
   char path[64], text[256];
   snprintf(path, sizeof path, "/proc/%d/task/%s/stat", pid, tid);
   int fd = (int)ng_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
@@ -148,7 +150,7 @@ static bool all_rest(pid_t pid, pid_t except) {
       const struct entry *entry = (const void *)(entries + at);
       at += entry->length;
       if (entry->name[0] == '.' || atoi(entry->name) == except) continue;
-      char state = thread_state(pid, entry->name);
+      char state = ng_thread_state(pid, entry->name);
       rest = state != 'R' && state != 'D';
     }
   ng_syscall(SYS_close, fd);
@@ -156,7 +158,8 @@ static bool all_rest(pid_t pid, pid_t except) {
 }
 
 bool ng_others_idle(void) {
-  if (external) return false;
+  if (external || !ng_peers_idle()) return false;
+  if (waits_for_others && !ng_is_frame_thread()) return false;
   pid_t game = NG(game_pid);
   return all_rest(ng_pid(), ng_tid()) && (game == 0 || game == ng_pid() || all_rest(game, 0));
 }
@@ -173,7 +176,7 @@ static bool settled(const struct slot *slot, uint32_t waits) {
   if (__atomic_load_n(&slot->asleep, __ATOMIC_SEQ_CST)) return false; /* it will wake yet */
   char tid[16];
   snprintf(tid, sizeof tid, "%d", slot->tid);
-  char state = thread_state(ng_pid(), tid);
+  char state = ng_thread_state(ng_pid(), tid);
   return state != 'R' && state != 'D';
 }
 
@@ -202,20 +205,32 @@ static void await(struct slot *slot, uint32_t waits_before, uint64_t began) {
   }
 }
 
-/* A thread that is new, or woken by a timer, is not in this table. */
-static void await_unknown(uint64_t began) {
+static void await_all(uint64_t began, uint64_t limit) {
   static int misses;
-  uint32_t now = __atomic_load_n(&stirred, __ATOMIC_SEQ_CST);
-  if (now == stirred_before || misses >= QUIESCE_MISSES) return;
-  stirred_before = now;
-  while (!ng_others_idle()) {
-    if (ng_real_now() - began > QUIESCE_LIMIT / 10) {
+  if (misses >= QUIESCE_MISSES) return;
+  for (uint64_t pause = SHORTEST; !ng_others_idle(); pause += SHORTEST) {
+    if (ng_real_now() - began > limit) {
       misses++;
       __atomic_add_fetch(&NG(late_sleepers), 1, __ATOMIC_RELAXED);
       return;
     }
-    ng_real_sleep(SHORTEST);
+    ng_real_sleep(pause < MILLISECOND ? pause : MILLISECOND);
   }
+}
+
+/* A thread that is new, or woken by a timer, is not in this table. */
+static void await_unknown(uint64_t began) {
+  uint32_t now = __atomic_load_n(&stirred, __ATOMIC_SEQ_CST);
+  if (now == stirred_before) return;
+  stirred_before = now;
+  if (!NG(settle)) await_all(began, QUIESCE_LIMIT / 10);
+}
+
+void ng_settle(void) {
+  if (!NG(settle)) return;
+  waits_for_others = true;
+  await_all(ng_real_now(), SETTLE_LIMIT);
+  waits_for_others = false;
 }
 
 void ng_quiesce(uint64_t now) {
@@ -229,8 +244,10 @@ void ng_quiesce(uint64_t now) {
   }
   if (number == 0 && stirred == stirred_before) return;
   uint64_t began = ng_real_now();
+  waits_for_others = true;
   for (int k = 0; k < number; k++) await(&slots[due[k]], waits_before[due[k]], began);
   await_unknown(began);
+  waits_for_others = false;
 }
 
 /* A frame thread that sleeps again and again without a frame waits for another thread, which gets
@@ -240,8 +257,10 @@ static void give_others_time(uint64_t ns) {
     sleeps_frame = NG(frames);
     sleeps_in_frame = 0;
   }
-  if (++sleeps_in_frame > MANY_SLEEPS && !ng_others_idle())
-    ng_real_sleep(ns < LONGEST ? ns : LONGEST);
+  if (++sleeps_in_frame <= MANY_SLEEPS || ng_others_idle()) return;
+  waits_for_others = true;
+  ng_real_sleep(ns < LONGEST ? ns : LONGEST);
+  waits_for_others = false;
 }
 
 static void advance_idle(uint64_t to) {

@@ -232,6 +232,7 @@ EXPORT int timerfd_gettime(int fd, struct itimerspec *value) {
 }
 
 EXPORT int close(int fd) {
+  ng_peer_closed(fd);
   if (ng_page != NULL && running) {
     pthread_mutex_lock(&lock);
     struct timer *timer = find_file(fd);
