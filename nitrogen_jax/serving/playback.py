@@ -36,6 +36,11 @@ class Timeline:
         actions = self._actions | dict(enumerate(chunk, asked + self._shift))
         self._actions = {step: action for step, action in actions.items() if step > now}
 
+    @property
+    def last(self) -> int:
+        """The last control step with an action; -1 for none."""
+        return max(self._actions, default=-1)
+
     def get(self, step: int) -> np.ndarray | None:
         """The action (25,) of a control step, None where no chunk reaches it."""
         return self._actions.get(step)
