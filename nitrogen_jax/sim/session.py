@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Collection
@@ -13,24 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from nitrogen_jax.gamepad import Pad, decode, neutral
-from nitrogen_jax.sim import build, environment, frames, futex, program, shared, virtual_clock
-from nitrogen_jax.sim.display import open_display
-from nitrogen_jax.sim.errors import (
-    BootTimeout,
-    GameExited,
-    LaunchError,
-    SessionError,
-    StepTimeout,
-)
-from nitrogen_jax.sim.guard import Guarded
+from nitrogen_jax.gamepad import Pad
+from nitrogen_jax.sim import fate, frames, futex, shared, virtual_clock
+from nitrogen_jax.sim.errors import GameExited, SessionError, StepTimeout
 from nitrogen_jax.sim.launch import Launch, check_mode
 from nitrogen_jax.sim.pad import sdl_state
+from nitrogen_jax.sim.start import Running, start
 
 LOOK_S = 0.05  # how often a wait for a frame looks whether the program is still there
-LEAST_PIXELS = 1920 * 1080  # games open larger windows than they were asked for
-LOG_BYTES = 64 * 1024
-SETTLE_S = 0.5  # between the death of what drew the frames and that of its launcher
 
 
 class Session:
@@ -191,16 +180,13 @@ class Session:
     @property
     def exit_code(self) -> int | None:
         """The command's exit code (-N: signal N), None while it runs."""
-        if self._program is not None:
-            self._program.poll()
-            return self._program.code
-        return None
+        self._program.poll()
+        return self._program.code
 
     def log_text(self) -> str:
         """What the program has printed, at most the last 64 KiB."""
         self._check_open()
-        size = os.fstat(self._log).st_size
-        return os.pread(self._log, LOG_BYTES, max(0, size - LOG_BYTES)).decode(errors="replace")
+        return self._running.log_text()
 
     def wait_exit(self, timeout: float) -> int | None:
         """Lets time run as fast as in reality until the program ends; its exit code, or None."""
@@ -220,43 +206,14 @@ class Session:
     # -----------------------------------------------------------------------------------------
 
     _page: np.void | None = None
-    _program: Guarded | None = None
+    _running: Running | None = None
 
     def _start(self) -> None:
-        launch, undo = self.launch, self._undo
-        built = build.built()
-        shared.check_layout(built.shim)
-        futex.check()
-        path = program.find(launch.command[0], {**os.environ, **launch.env}, launch.cwd)
-        if launch.cwd is not None and not launch.cwd.is_dir():
-            raise LaunchError(f"working folder {launch.cwd} does not exist")
-        width, height = launch.size
-        self._memory = shared.Shared(4 * max(width * height, LEAST_PIXELS))
-        undo.callback(self._memory.close)
-        self._page = page = self._memory.page
-        virtual_clock.prepare(page, launch.fps)
-        page["seed"], page["pad_wanted"] = launch.seed, launch.pad
-        page["settle"] = launch.settle
-        page["speed"], page["mode"] = launch.speed, virtual_clock.MODES[launch.mode]
-        page["axes"], page["buttons"] = sdl_state(decode(neutral()))
+        self._running = start(self.launch, self._undo)
+        self._memory, self._display = self._running.memory, self._running.display
+        self._page, self._program = self._memory.page, self._running.guarded
+        self.home, self.pid = self._running.home, self._program.pid
         self._time_zero = virtual_clock.START_NS
-        self._display = open_display(launch.display, launch.size, built)
-        undo.callback(self._display.close)
-        self._log = _open_log(launch.log)
-        undo.callback(os.close, self._log)
-        self.home = environment.make_home(launch)
-        self._program = Guarded(
-            *(built, path, launch.command),
-            environment.environment(
-                launch, self.home, self._display.env, built.shim, self._memory.path
-            ),
-            launch.cwd or self.home,
-            self._log,
-            home=self.home,
-            fixed_addresses=not launch.aslr,
-        )
-        undo.callback(self._program.close)
-        self.pid = self._program.pid
 
     def _boot(self) -> None:
         page, until = self._page, time.monotonic() + self.launch.boot_timeout
@@ -268,7 +225,7 @@ class Session:
             futex.wait(self._memory.address("frame_word"), word, LOOK_S)
             self._check_alive()
             if time.monotonic() > until and int(page[field]) == 0:
-                raise BootTimeout(self._explain_boot())
+                raise fate.no_first_frame(self.launch, self._running)
         if self.launch.mode != "speed":
             self._time_zero = virtual_clock.now(page)
 
@@ -288,11 +245,11 @@ class Session:
                 break
             self._check_alive()
             if time.monotonic() > until:
-                missing = target - int(page["frames"])
+                done = number - (target - int(page["frames"]))
+                seconds = f"{self.launch.step_timeout * number:g} s"
                 self._dead = StepTimeout(
-                    f"{self._name} presented {number - missing} of {number} frames in "
-                    f"{self.launch.step_timeout * number:g} s: it hangs, or it needs a longer "
-                    "step_timeout"
+                    f"{fate.name_of(self.launch)} presented {done} of {number} frames in "
+                    f"{seconds}: it hangs, or it needs a longer step_timeout"
                 )
                 raise self._dead
 
@@ -326,46 +283,12 @@ class Session:
         if self._dead is not None:
             raise self._dead
 
-    @property
-    def _name(self) -> str:
-        return Path(self.launch.command[0]).name
-
     def _check_alive(self) -> None:
-        """Raises GameExited where nobody is left who could present a frame."""
-        guarded = self._program
-        guarded.poll()
-        if error := guarded.start_error():
-            raise LaunchError(f"{self._name} cannot be executed: {error}")
-        game = int(self._page["game_pid"])
-        drawn_by_child = game not in (0, guarded.pid)
-        if drawn_by_child and not _lives(game):
-            guarded.poll(SETTLE_S)
-        elif not guarded.gone and (guarded.code is None or drawn_by_child):
-            return
-        elif not guarded.gone and game == 0 and guarded.code == 0:
-            return  # a launcher that has left a child behind
-        code = guarded.code
-        how = "ended" if code is None else f"ended with exit code {code}"
-        if code is not None and code < 0:
-            how = f"was ended by signal {-code}"
-        when = "before its first frame" if int(self._page["frames"]) == 0 else "by itself"
-        self._dead = GameExited(f"{self._name} {how} {when}{self._last_words()}", code)
-        raise self._dead
-
-    def _last_words(self) -> str:
-        lines = [line for line in self.log_text().splitlines() if line.strip()]
-        return f"; it last said: {' | '.join(lines[-3:])[-300:]}" if lines else ""
-
-    def _explain_boot(self) -> str:
-        text = f"{self._name} presented no frame in {self.launch.boot_timeout:g} s: "
-        if int(self._page["attached"]) == 0:
-            text += "the shim was never loaded into it (a set-user-ID, static or foreign program?)"
-        else:
-            text += (
-                "it still loads (give a longer boot_timeout), waits for something, or presents "
-                'through a call that is not hooked (mode "speed" works without one)'
-            )
-        return text + self._last_words()
+        try:
+            fate.check(self.launch, self._running)
+        except GameExited as error:
+            self._dead = error
+            raise
 
     def _keyboard(self):
         self._check_open()
@@ -380,21 +303,3 @@ class Session:
             self._input = XInput(self._display.name)
             self._undo.callback(self._input.close)
         return self._input
-
-
-def _open_log(path: Path | None) -> int:
-    try:
-        if path is None:
-            with tempfile.TemporaryFile() as file:
-                return os.dup(file.fileno())
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-    except OSError as error:
-        raise LaunchError(f"the log {path or 'file'} cannot be written: {error.strerror}") from None
-
-
-def _lives(pid: int) -> bool:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return text.rpartition(")")[2].split()[0] not in "ZX"

@@ -172,6 +172,12 @@ def test_a_thread_keeps_in_step(worker):
             assert abs(numbers(session)["worker"] - before - 3 * step) <= 1
 
 
+def test_settle_waits_for_threads_that_compute():
+    with Session(launch("sdl2", "loader", settle=True)) as session:
+        session.step()
+        assert numbers(session)["worker"] == 1  # it was done before time moved at all
+
+
 @pytest.mark.parametrize("words", [["busy"], ["delay=20"]])
 def test_a_program_that_waits_by_itself_costs_virtual_time_only(words):
     with Session(launch("sdl2", *words)) as session:

@@ -20,6 +20,7 @@ static void in_forked_child(void) {
   own_tid = 0;
   own_pid = frame_tid = getpid();
   ng_sleepers_forget();
+  ng_idle_forget();
   ng_timers_forget();
   ng_boundary_forget();
 }

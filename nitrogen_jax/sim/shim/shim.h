@@ -54,14 +54,21 @@ void ng_reset_spin(void);
 void ng_sleepers_forget(void); /* in a forked child */
 uint64_t ng_deadline_after(uint64_t time); /* first one of the other threads that are waited for */
 bool ng_anyone_due(uint64_t now);          /* does somebody wait for this time or an earlier one? */
+
+/* idle.c */
+bool ng_others_idle(void); /* no other thread of this process or of the game can run */
+void ng_set_external(bool waits); /* the frame thread waits for something outside of the game */
+char ng_thread_state(pid_t pid, const char *tid); /* the kernel's letter; 0: there is none */
+void ng_idle_forget(void); /* in a forked child */
+
+/* quiesce.c */
 void ng_quiesce(uint64_t now); /* until the sleepers whose time has come have slept again */
-bool ng_others_idle(void);     /* no other thread of this process or of the game can run */
-void ng_stir(void); /* a thread was set going that no slot tells of */
+void ng_stir(void);            /* a thread was set going that no slot tells of */
 bool ng_stirring(void);
 void ng_settle(void); /* if it is wanted: until no other thread can run */
-void ng_set_external(bool waits); /* the frame thread waits for something outside of the game */
-bool ng_sleep_until(uint64_t deadline); /* false: a signal came first */
 
+/* waits.c */
+bool ng_sleep_until(uint64_t deadline); /* false: a signal came first */
 /* One timed wait for something that is not time alone: ask for slices until it is over. */
 struct ng_wait {
   uint64_t deadline, started, moved, seen;
@@ -70,8 +77,6 @@ struct ng_wait {
 void ng_wait_begin(struct ng_wait *wait, uint64_t deadline);
 uint64_t ng_wait_slice(struct ng_wait *wait); /* real ns to wait now; 0: the deadline is over */
 void ng_wait_end(void);
-
-char ng_thread_state(pid_t pid, const char *tid); /* the kernel's letter; 0: there is none */
 
 /* peers.c */
 bool ng_peers_idle(void);

@@ -61,6 +61,16 @@ static inline void *ticker(void *unused) {
   return NULL;
 }
 
+/* A thread that only computes, for a while. */
+static inline void *loader(void *unused) {
+  (void)unused;
+  struct timespec used;
+  do clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  while (used.tv_sec == 0 && used.tv_nsec < 400000000);
+  worked = 1;
+  return NULL;
+}
+
 static inline int given(int argc, char **argv, const char *word) {
   for (int i = 1; i < argc; i++)
     if (strncmp(argv[i], word, strlen(word)) == 0) return i;
@@ -77,6 +87,7 @@ static inline void begin(int argc, char **argv) {
   if (given(argc, argv, "sleeper")) pthread_create(&thread, NULL, sleeper, NULL);
   if (given(argc, argv, "waiter")) pthread_create(&thread, NULL, waiter, NULL);
   if (given(argc, argv, "ticker")) pthread_create(&thread, NULL, ticker, NULL);
+  if (given(argc, argv, "loader")) pthread_create(&thread, NULL, loader, NULL);
   uint32_t random = 0;
   if (getrandom(&random, 3, 0) == 3) numbers[RANDOM] = random;
 }
