@@ -37,8 +37,7 @@ def convert(
     picture: np.ndarray, format: int, bottom_up: bool, size: tuple[int, int] | None
 ) -> np.ndarray:
     """(h, w, 4) uint8 as a new array (height, width, 3) uint8 RGB."""
+    picture = cv2.cvtColor(picture, _TO_RGB[format])  # first: three channels are resized faster
     if size is not None and (picture.shape[1], picture.shape[0]) != tuple(size):
         picture = cv2.resize(picture, tuple(size), interpolation=cv2.INTER_AREA)
-    if bottom_up:
-        picture = cv2.flip(picture, 0)
-    return cv2.cvtColor(picture, _TO_RGB[format])
+    return cv2.flip(picture, 0) if bottom_up else picture
