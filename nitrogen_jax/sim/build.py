@@ -56,6 +56,11 @@ def _built(compiler: tuple[str, ...], cache: Path) -> Built:
             "no C compiler was found (CC, cc, gcc, clang), which the simulator needs once: "
             "apt install gcc libc6-dev"
         )
+    if set(" :") & set(str(cache)):
+        raise LaunchError(
+            f"the cache folder {cache} has a space or a colon in its path, with which nothing can "
+            "be preloaded: set XDG_CACHE_HOME to another folder"
+        )
     try:
         mark = fingerprint(compiler)
         paths = Built(cache / f"ngsim-{mark}.so", cache / f"ngsim-guard-{mark}")

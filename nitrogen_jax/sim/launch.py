@@ -28,8 +28,9 @@ class Launch:
         fps: frames per second of virtual time; one step lets at least 1 / fps s pass. A program
             that sleeps longer than that between frames keeps its own, slower rate.
         display: "dummy" (SDL without any graphics, software renderer), "offscreen" (SDL on EGL
-            without a screen), "xvfb" (an X server of our own), ":N" (an X server that runs), or
-            "auto" (xvfb where it is installed, else offscreen).
+            without a screen), "xvfb" (an X server of our own), ":N" (an X server that runs; its
+            keyboard and mouse are shared by all who use it), or "auto" (xvfb where it is installed,
+            else offscreen).
         pad: an SDL virtual pad is attached.
         seed: of all randomness that the program asks the system for; 0 to 2**63 - 1.
         env: variables on top of the environment that makes runs repeatable.

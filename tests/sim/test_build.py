@@ -89,6 +89,12 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
         build.built()
 
 
+def test_a_cache_whose_path_cannot_be_preloaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "with a space"))
+    with pytest.raises(LaunchError, match="space or a colon"):
+        build.built()
+
+
 # ---------------------------------------------------------------------------------------------
 # The page
 

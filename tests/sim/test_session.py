@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from nitrogen_jax.sim.errors import SessionError
+from nitrogen_jax.sim.launch import Launch
 from nitrogen_jax.sim.session import Session
 
 _spec = importlib.util.spec_from_file_location("compiled", Path(__file__).with_name("compiled.py"))
@@ -64,6 +65,22 @@ def test_every_step_is_one_frame_and_every_pixel_is_there(name, words, display, 
         assert session.frames == 15
         assert numbers(session)["frame"] == 16
         assert session.time == pytest.approx(15 / 60, abs=1e-6)
+
+
+def test_vulkan_frames_are_read_from_the_display():
+    compiled.need_xvfb()
+    compiled.need("vkcube", package="vulkan-tools mesa-vulkan-drivers")
+    if not list(Path("/usr/share/vulkan/icd.d").glob("lvp_icd*")):
+        pytest.skip("needs a Vulkan driver without a GPU: apt install mesa-vulkan-drivers")
+    with Session(Launch(("vkcube",), size=(500, 500), display="xvfb")) as session:
+        session.step(5)
+        assert session.stats["kind"] == "Vulkan"
+        before, moment = session.frame(), session.time
+        session.step(20)
+        assert session.frames == 25
+        assert session.time - moment == pytest.approx(20 / 60, abs=1e-6)
+        assert before.shape == (500, 500, 3)
+        assert (session.frame() != before).any()
 
 
 @pytest.mark.parametrize("depth", [8, 16, 24, 32])
