@@ -6,7 +6,6 @@ Each choice is a set of environment variables; an X server of our own is a proce
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import socket
 import time
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 from nitrogen_jax.sim.build import Built
 from nitrogen_jax.sim.errors import LaunchError
-from nitrogen_jax.sim.guard import Guarded
+from nitrogen_jax.sim.guard import Guarded, wait_readable
 
 START_S = 30.0
 GRACE_S = 2.0  # an X server removes its lock files only if it is asked to end
@@ -103,7 +102,7 @@ def _start_xvfb(size: tuple[int, int], built: Built) -> Display:
 def _read_number(file: int, server: Guarded) -> int:
     text, until = b"", time.monotonic() + START_S
     while b"\n" not in text and time.monotonic() < until:
-        if select.select([file], [], [], 0.1)[0]:
+        if wait_readable(file, 0.1):
             more = os.read(file, 64)
             if not more:
                 break

@@ -81,13 +81,17 @@ class Guarded:
         finally:
             os.close(control)
             os.close(status)
-        self._await_start(program)
+        try:
+            self._await_start(program)
+        except BaseException:  # Ctrl-C as well
+            self.close()
+            raise
 
     def poll(self, timeout: float = 0.0) -> None:
         """Takes up what the guard has told, waiting for it at most `timeout` s."""
         while self._status >= 0:
             if timeout:
-                select.select([self._status], [], [], timeout)
+                wait_readable(self._status, timeout)
             try:
                 text = os.read(self._status, 4096)
             except BlockingIOError:
@@ -139,9 +143,15 @@ class Guarded:
         while not self.pid and not self.gone and time.monotonic() < until:
             self.poll(0.5)
         if not self.pid:
-            self.close()
             raise LaunchError(f"cannot start {program}: the guard process died")
 
     def start_error(self) -> str | None:
         """Why the program could not be executed, in the system's words; else None."""
         return os.strerror(self._failed) if self._failed else None
+
+
+def wait_readable(file: int, seconds: float) -> bool:
+    """Waits until there is something to read, or the end; any descriptor, however large."""
+    poller = select.poll()
+    poller.register(file, select.POLLIN)
+    return bool(poller.poll(seconds * 1000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ def start(launch: Launch, undo: ExitStack) -> Running:
     log = _open_log(launch.log)
     undo.callback(os.close, log)
     home = environment.make_home(launch)
+    undo.callback(shutil.rmtree, home, ignore_errors=True)
     guarded = Guarded(
         *(built, path, launch.command),
         environment.environment(launch, home, display.env, built.shim, memory.path),

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -201,6 +202,30 @@ def test_nothing_outlives_the_controller(end, tmp_path):
         assert not Path(f"/tmp/.X{name[1:]}-lock").exists()
         assert not Path(f"/tmp/.X11-unix/X{name[1:]}").exists()
     assert shared_memory()[0] <= memory[0]
+
+
+def test_the_death_of_the_guard_is_the_programs_death():
+    with Session(launch()) as session:
+        session.step()
+        os.kill(session._program._guard.pid, signal.SIGKILL)
+        assert not await_end([session.pid])
+        with pytest.raises(GameExited):
+            session.step()
+
+
+def test_files_with_large_numbers():
+    many = []
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+        many += [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+        with Session(launch()) as session:
+            session.step(2)
+            assert session.exit_code is None
+    finally:
+        for file in many:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_50_sessions_leave_nothing():
