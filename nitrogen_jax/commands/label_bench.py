@@ -82,6 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parser", metavar="FILE", help="the neural reader's parameters, or its training run"
     )
+    parser.add_argument(
+        "--no-discover", action="store_true", help="overlays of other skins are not read"
+    )
     parser.add_argument("--preset", default="veryfast", help="x264's; veryfast")
     parser.add_argument("--keep", action="store_true", help="keep the videos")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; one for each core")

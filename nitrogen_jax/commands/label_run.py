@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--box", type=_box, metavar="X,Y,W,H", help="where the overlay lies, in pixels"
     )
     parser.add_argument(
+        "--no-discover", action="store_true", help="overlays of other skins are not read"
+    )
+    parser.add_argument(
         "--samples", type=int, default=25, metavar="N", help="frames in which it is sought; 25"
     )
     parser.add_argument(
@@ -133,6 +136,7 @@ def _options(args: argparse.Namespace):
         readers=args.readers,
         parser=args.parser,
         threads=1,
+        discover=not args.no_discover,
     )
 
 

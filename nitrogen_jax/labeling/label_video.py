@@ -13,6 +13,9 @@ import numpy as np
 
 from nitrogen_jax.data import video
 from nitrogen_jax.labeling import agree, blocks, segments
+from nitrogen_jax.labeling.assemble import assembled
+from nitrogen_jax.labeling.discover.discover import discover
+from nitrogen_jax.labeling.discover.read_made import MadePart, MadeReader
 from nitrogen_jax.labeling.fit import siblings
 from nitrogen_jax.labeling.fit.model import build
 from nitrogen_jax.labeling.fit.read import read
@@ -22,7 +25,7 @@ from nitrogen_jax.labeling.locate.templates import Templates, prepare
 from nitrogen_jax.labeling.options import LabelOptions
 from nitrogen_jax.labeling.planes import aligned
 from nitrogen_jax.labeling.result import Segment, VideoFailure, VideoLabels
-from nitrogen_jax.labeling.sample import sample
+from nitrogen_jax.labeling.sample import Sampled, sample
 from nitrogen_jax.labeling.segments import Part
 from nitrogen_jax.labeling.skins.draw import Region, overlay_region
 from nitrogen_jax.labeling.skins.library import Library
@@ -66,12 +69,29 @@ def label_video(
     options = options or LabelOptions()
     clock = _Clock()
     with clock.stage("locate"):
-        parts = find(path, library, options)
-    return _read(path, library, parts, clock, advance, options)
+        sampled = _sampled(path, options)
+        try:
+            parts = find(path, library, options, sampled)
+        except VideoFailure as failure:
+            if failure.cause != "no_overlay" or not options.discover:
+                raise
+            parts = None
+            none = failure
+    if parts is not None:
+        return _read(path, library, _Reader(parts, options), parts, clock, advance, options)
+    with clock.stage("discover"):
+        try:
+            made = discover(path, sampled.pictures, options.box)
+        except video.Damaged as error:
+            raise VideoFailure("damaged", f"video {path}: {error.reason}") from None
+    if made is None:
+        raise VideoFailure(none.cause, f"{none}, nor does anything move like the sticks of one")
+    reader = MadeReader(made)
+    return _read(path, library, reader, reader.parts, clock, advance, options)
 
 
-def find(path: Path, library: Library, options: LabelOptions) -> list[Part]:
-    """When the overlay is where; VideoFailure where there is none that can be read."""
+def _sampled(path: Path, options: LabelOptions) -> Sampled:
+    """Pictures of all over a video; VideoFailure where it has none, or of several sizes."""
     try:
         sampled = sample(path, options.samples)
     except video.Damaged as error:
@@ -79,6 +99,11 @@ def find(path: Path, library: Library, options: LabelOptions) -> list[Part]:
         raise VideoFailure(cause, f"video {path}: {error.reason}") from None
     if sampled.other_sizes:
         raise VideoFailure("size_changes", f"video {path}: the size of its pictures changes")
+    return sampled
+
+
+def find(path: Path, library: Library, options: LabelOptions, sampled: Sampled) -> list[Part]:
+    """When the overlay is where; VideoFailure where there is none of the library."""
     templates = _prepared(library)
     found = _found(sampled.pictures, templates, options.box, "refine" not in options.without)
     if not found:
@@ -116,13 +141,13 @@ def _found(
 def _read(
     path: Path,
     library: Library,
-    parts: Sequence[Part],
+    reader: _Reader | MadeReader,
+    parts: Sequence[Part] | Sequence[MadePart],
     clock: _Clock,
     advance: Callable[[int], None],
     options: LabelOptions,
 ) -> VideoLabels:
     """What the parts of a video show."""
-    reader = _Reader(parts, options)
     times: list[float] = []
     size: tuple[int, int] | None = None
     try:
@@ -148,7 +173,9 @@ def _read(
         steps = np.diff(stamps)
         if (np.abs(steps - np.median(steps)) > UNEVEN * np.median(steps)).mean() > 0.01:
             warnings.append("the frame rate varies")
-    if any(_cut_off(segment, library) for segment in reader.segments):
+    if isinstance(reader, MadeReader):
+        warnings.append("its skin is not in the library: what it looks like is of the video")
+    elif any(_cut_off(segment, library) for segment in reader.segments):
         warnings.append("the overlay leaves the picture")
     return VideoLabels(
         len(times),
@@ -169,14 +196,16 @@ def _cut_off(segment: Segment, library: Library) -> bool:
     return any(abs(one - all_) > 1 for one, all_ in zip(segment.box, whole, strict=True))
 
 
-def _cutter(parts: Sequence[Part]) -> blocks.Cutter:
+def _cutter(parts: Sequence[Part] | Sequence[MadePart]) -> blocks.Cutter:
     """Tells of a moment which part it belongs to, and what to cut out of a picture."""
 
     # It is asked for every frame, and says the same for all frames of a part.
     @functools.cache
     def region(at: int, size: tuple[int, int]) -> Region:
-        found = parts[at].found
-        return aligned(overlay_region(found.skin, found.at, MARGIN), size, 16)
+        part = parts[at]
+        if isinstance(part, MadePart):
+            return part.made.region
+        return aligned(overlay_region(part.found.skin, part.found.at, MARGIN), size, 16)
 
     def cut(seconds: float, size: tuple[int, int]) -> tuple[int, Region] | None:
         for at, part in enumerate(parts):
@@ -231,13 +260,7 @@ class _Reader:
 
     def finished(self, frames: int) -> tuple[States, np.ndarray]:
         """States and confidence of all frames."""
-        states, confidence = States.idle(frames), np.zeros(frames, np.float32)
-        for first, part, sure in self._done:
-            rows = slice(first, first + part.number)
-            for whole, piece in zip(states, part, strict=True):
-                whole[rows] = piece
-            confidence[rows] = sure
-        return states, confidence
+        return assembled(self._done, frames)
 
 
 def _segment(found: Found, start: int, end: int, size: tuple[int, int]) -> Segment:

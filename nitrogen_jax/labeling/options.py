@@ -24,6 +24,7 @@ class LabelOptions:
             is an accelerator, see agree.py.
         parser: a file of the network's parameters, or the folder of a run; None: the package's.
         threads: that decode.
+        discover: whether an overlay whose skin is not in the library is looked for, too.
         without: steps that are left out to see what they are worth, names of `STEPS`.
     """
 
@@ -35,4 +36,5 @@ class LabelOptions:
     readers: str = "auto"
     parser: str | None = None
     threads: int = 1
+    discover: bool = True
     without: tuple[str, ...] = ()

@@ -10,6 +10,8 @@ import numpy as np
 from nitrogen_jax.labeling.skins.draw import Placement
 from nitrogen_jax.labeling.skins.skin import States
 
+UNKNOWN_SKIN = "unknown"  # what stands for the name of a skin that is not in the library
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -17,7 +19,7 @@ class Segment:
 
     Attributes:
         start, end: frames, the end not included.
-        skin: its name in the library.
+        skin: its name in the library, or UNKNOWN_SKIN.
         at: where it lies in the picture.
         box: (x, y, width, height) of what it covers, clipped to the picture.
         opacity: of the whole overlay, about.

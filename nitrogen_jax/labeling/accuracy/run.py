@@ -21,7 +21,7 @@ from nitrogen_jax.labeling.accuracy.score import score
 from nitrogen_jax.labeling.label_video import label_video
 from nitrogen_jax.labeling.locate.locate import iou
 from nitrogen_jax.labeling.options import LabelOptions
-from nitrogen_jax.labeling.result import VideoFailure
+from nitrogen_jax.labeling.result import UNKNOWN_SKIN, VideoFailure
 from nitrogen_jax.labeling.skins.library import Library
 from nitrogen_jax.labeling.skins.skin import States
 from nitrogen_jax.labeling.synth import clips
@@ -172,7 +172,7 @@ def label_and_score(
         box: where the overlay is; None where that is not known, or where there is none.
     """
     try:
-        if not library.skins:
+        if not library.skins and not options.discover:
             raise VideoFailure("no_overlay", f"video {path}: the library has no skin left")
         labels = label_video(path, library, options)
         if not labels.segments:
@@ -183,7 +183,9 @@ def label_and_score(
     number = min(labels.frames, true.number)
     kept = labels.valid[:number]
     segment = max(labels.segments, key=lambda one: one.end - one.start)
-    overlap = None if box is None else iou(segment.at.box(library[segment.skin]), box)
+    made = segment.skin == UNKNOWN_SKIN
+    there = segment.box if made else segment.at.box(library[segment.skin])
+    overlap = None if box is None else iou(there, box)
     result = {
         "accepted": True,
         "located": overlap is None or bool(overlap >= LOCATED),
