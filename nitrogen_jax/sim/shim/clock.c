@@ -32,32 +32,22 @@ uint64_t ng_now(void) {
   return mode == NG_SPEED && now > NG(limit_ns) ? NG(limit_ns) : now;
 }
 
-static void move_to(uint64_t to) {
-  uint64_t now = __atomic_load_n(&NG(virtual_ns), __ATOMIC_SEQ_CST);
-  while (to > now && !__atomic_compare_exchange_n(&NG(virtual_ns), &now, to, false,
-                                                  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-  }
-  if (!ng_anyone_due(to) && !ng_stirring()) return;
-  ng_futex_wake(&NG(grant_word));
-  if (ng_is_frame_thread()) ng_quiesce(to);
-}
-
 /* The frame thread stops wherever another thread wants to wake, so that a thread of sound that
    wakes three times in a frame does so three times, each at its own moment. */
 void ng_advance(uint64_t to) {
   if (ng_is_frame_thread()) {
     ng_settle();
-    if (ng_stirring()) ng_quiesce(ng_now()); /* before time moves: their waits begin now */
+    if (ng_stirring()) ng_move_to(ng_now()); /* before time moves: their waits begin now */
     uint64_t least = ng_now(), stop;
     while ((stop = ng_deadline_after(least)) < to) {
       if (stop < least + CLOSEST_STOPS) stop = least + CLOSEST_STOPS;
       if (stop >= to) break;
-      move_to(stop);
+      ng_move_to(stop);
       ng_settle();
       least = stop;
     }
   }
-  move_to(to);
+  ng_move_to(to);
   if (ng_is_frame_thread()) ng_settle();
 }
 

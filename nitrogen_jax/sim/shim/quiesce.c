@@ -79,20 +79,41 @@ void ng_settle(void) {
   ng_only_looks_idle(false);
 }
 
-void ng_quiesce(uint64_t now) {
+struct due {
+  int number, slots[SLOTS];
+  uint32_t waits[SLOTS];
+};
+
+static void collect(struct due *due, uint64_t to) {
   const struct slot *own = ng_own_slot();
-  uint32_t waits_before[SLOTS];
-  int due[SLOTS], number = 0;
+  due->number = 0;
   for (int i = 0; i < ng_slots_used; i++) {
     const struct slot *slot = &ng_slots[i];
     if (slot->tid == 0 || slot == own || slot->misses >= QUIESCE_MISSES) continue;
-    waits_before[i] = __atomic_load_n(&slot->waits, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&slot->asleep, __ATOMIC_SEQ_CST) && slot->deadline <= now) due[number++] = i;
+    due->waits[due->number] = __atomic_load_n(&slot->waits, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&slot->asleep, __ATOMIC_SEQ_CST) && slot->deadline <= to)
+      due->slots[due->number++] = i;
   }
-  if (number == 0 && stirred == stirred_before) return;
+}
+
+static void quiesce(const struct due *due) {
+  if (due->number == 0 && !ng_stirring()) return;
   uint64_t began = ng_real_now();
   ng_only_looks_idle(true);
-  for (int k = 0; k < number; k++) await(&ng_slots[due[k]], waits_before[due[k]], began);
+  for (int k = 0; k < due->number; k++) await(&ng_slots[due->slots[k]], due->waits[k], began);
   await_unknown(began);
   ng_only_looks_idle(false);
+}
+
+void ng_move_to(uint64_t to) {
+  bool leads = ng_is_frame_thread();
+  struct due due;
+  /* Before time moves: one that looks at the clock by itself at that moment would be missed. */
+  if (leads) collect(&due, to);
+  uint64_t now = __atomic_load_n(&NG(virtual_ns), __ATOMIC_SEQ_CST);
+  while (to > now && !__atomic_compare_exchange_n(&NG(virtual_ns), &now, to, false,
+                                                  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+  }
+  if (ng_anyone_due(to)) ng_futex_wake(&NG(grant_word));
+  if (leads) quiesce(&due);
 }

@@ -62,7 +62,7 @@ char ng_thread_state(pid_t pid, const char *tid); /* the kernel's letter; 0: the
 void ng_idle_forget(void); /* in a forked child */
 
 /* quiesce.c */
-void ng_quiesce(uint64_t now); /* until the sleepers whose time has come have slept again */
+void ng_move_to(uint64_t to);  /* LOCK: moves time; the frame thread then waits for who wakes */
 void ng_stir(void);            /* a thread was set going that no slot tells of */
 bool ng_stirring(void);
 void ng_settle(void); /* if it is wanted: until no other thread can run */
