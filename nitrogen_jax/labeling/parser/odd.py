@@ -1,8 +1,9 @@
-"""Made-up skins made odder, as real ones are: hollow knobs, rings that stay, shaded sprites.
+"""Made-up skins made odder, as real ones are: clear insides, rings that stay, shaded sprites.
 
-Presets that people drew have sticks that are nothing but an outline, outlines of the same look that
-do not move with them, and sprites cut out of photographs. A network that has seen plain discs alone
-takes a ring that stays for the knob.
+Presets that people drew have sticks and buttons that are nothing but outlines, with the game
+between them, outlines of the same look that do not move with a stick, and sprites cut out of
+photographs. A network that has seen plain discs alone takes a ring that stays for the knob, and a
+bright game behind a clear button for a press.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from nitrogen_jax.labeling.skins.skin import Element, Skin
 
 PLAIN = 0.4  # share of the skins that stay as they are
-HOLLOW, RINGED, SHADED = 0.45, 0.45, 0.4  # of the others, which may be several at once
+HOLLOW, RINGED, SHADED, CLEAR = 0.45, 0.45, 0.4, 0.5  # of the others, which may be several at once
 
 
 def odd(skin: Skin, seed: int) -> Skin:
@@ -23,15 +24,17 @@ def odd(skin: Skin, seed: int) -> Skin:
     rng = np.random.default_rng([seed, 4])
     if rng.random() < PLAIN:
         return skin
-    hollow, ringed, shaded = rng.random(3) < (HOLLOW, RINGED, SHADED)
+    hollow, ringed, shaded, clear = rng.random(4) < (HOLLOW, RINGED, SHADED, CLEAR)
     inside, left = float(rng.uniform(0.6, 0.9)), float(rng.choice([0.0, rng.uniform(0, 0.3)]))
     also_clicked = rng.random() < 0.4
     size, bright = float(rng.uniform(0.7, 1.35)), float(rng.choice([10, 128, 250]))
-    strength = float(rng.uniform(0.15, 0.5))
+    strength, line = float(rng.uniform(0.15, 0.5)), float(rng.uniform(0.004, 0.012))
     elements: list[Element] = []
     for element in skin.elements:
         if shaded:
             element = _shaded(element, rng, strength)
+        if clear and element.kind != "stick":
+            element = _clear(element, max(line * skin.size[0], 1.0), left)
         if element.kind == "stick":
             if hollow:
                 element = _hollow(element, inside, left, also_clicked)
@@ -64,6 +67,27 @@ def _hollow(element: Element, inside: float, left: float, also_clicked: bool) ->
         edge = np.clip((_far(sprite.shape[:2], radius) - inside) * radius + 0.5, 0, 1)
         found.append(np.rint(sprite * (left + (1 - left) * edge)[..., None]).astype(np.uint8))
     return replace(element, sprites=tuple(found))
+
+
+def _clear(element: Element, line: float, left: float) -> Element:
+    """What an element looks like at rest as outlines; pressed it stays as it is."""
+    if element.kind == "dpad":  # of which one arm alone is pressed
+        return replace(element, sprites=tuple(_outlines(s, line, left) for s in element.sprites))
+    return replace(
+        element, sprites=(_outlines(element.sprites[0], line, left), *element.sprites[1:])
+    )
+
+
+def _outlines(sprite: np.ndarray, line: float, left: float) -> np.ndarray:
+    """The rim of a sprite, and what has another colour than most of it: letters, signs."""
+    there = np.pad((sprite[..., 3] > 24).astype(np.uint8), 1)
+    if not there.any():
+        return sprite
+    deep = cv2.distanceTransform(there, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    usual = np.median(sprite[sprite[..., 3] > 24].astype(np.int16), 0)
+    other = np.abs(sprite.astype(np.int16) - usual)[..., :3].max(-1) > 60
+    keep = np.where(other, 1.0, np.maximum(np.clip(line + 1 - deep, 0, 1), left))
+    return np.rint(sprite * keep[..., None]).astype(np.uint8)
 
 
 def _ring(element: Element, size: float, bright: float) -> Element:

@@ -22,7 +22,7 @@ from nitrogen_jax.labeling.synth import traces
 from nitrogen_jax.labeling.synth.footage import FromFolder, MadeUp
 
 IN_MEMORY = 1200, 300  # drawn and recorded scenes that are also in a folder: 1 GB
-VERSION = 2  # of what a kept file holds
+VERSION = 3  # of what a kept file holds
 
 S = TypeVar("S", Drawn, Recorded)
 

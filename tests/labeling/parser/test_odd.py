@@ -46,6 +46,18 @@ def test_everything_stays_in_its_slot_and_premultiplied(seed):
             assert (sprite[..., :3] <= sprite[..., 3:]).all()
 
 
+def test_some_buttons_are_outlines_until_they_are_pressed():
+    insides = []
+    for seed in SEEDS:
+        one = next(e for e in odd(skin(), seed).elements if e.button == "SOUTH")
+        released, pressed = one.sprites
+        insides.append(int(released[10, 10, 3]))
+        assert released[0, 10, 3] > 200  # its edge
+        assert pressed[10, 10, 3] == 255
+    assert 0 in insides
+    assert insides.count(255) > 20
+
+
 def test_some_knobs_are_hollow_and_some_have_a_ring_that_stays():
     made = [odd(skin(), seed) for seed in SEEDS]
     middles, rims = [], []
