@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -54,6 +55,34 @@ def test_it_serves_until_it_is_told_to_end(serve):
     assert "/metrics" in told
     wanted = Agent(make_engine(load_policy("random:test")), seed=3).act(frame)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_it_serves_the_original_client_until_interrupted(serve):
+    process, address = serve("--compat-original", "--port", "0", "--steps", "1", "--old-layout")
+    context = zmq.Context()
+    socket = context.socket(zmq.REQ)
+    socket.linger = 0
+    socket.connect(address)
+    try:
+        replies = []
+        for request in (
+            {"type": "reset"},
+            {"type": "info"},
+            {"type": "predict", "image": np.zeros((256, 256, 3), np.uint8)},
+        ):
+            socket.send(pickle.dumps(request))
+            assert socket.poll(60_000)
+            replies.append(pickle.loads(socket.recv()))
+    finally:
+        socket.close(0)
+        context.term()
+    assert [reply["status"] for reply in replies] == ["ok"] * 3
+    assert replies[1]["info"]["ckpt_path"] == "random:test"
+    assert replies[1]["info"]["old_layout"] is True
+    assert replies[2]["pred"]["buttons"].shape == (18, 21)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize(
