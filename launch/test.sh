@@ -8,7 +8,7 @@
 #   PYTHON             the interpreter for a new environment (default: python3)
 #   VENV               the environment (default: .venv-test in the checkout)
 #   NITROGEN_REQUIRE   extras to install whose tests may not be skipped, for example
-#                      parity,tpu,bake,cluster
+#                      parity,tpu,bake,cluster; other words, such as apt, forbid skips that name them
 #
 # The parity tests compare with PyTorch. Its CPU build is installed where pip can find one: on
 # Linux that takes PIP_EXTRA_INDEX_URL (PyTorch's own index of CPU wheels) or PIP_FIND_LINKS (a
@@ -42,7 +42,10 @@ if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
     "$venv/bin/python" -m pip install --quiet "torch==$version"
   fi
 fi
-extras=jax,dev${required:+,$required}
+extras=jax,dev
+for name in ${required//,/ }; do
+  grep -qx "$name =" setup.cfg && extras+=,$name
+done
 if [[ ,$extras, != *,parity,* ]]; then
   if "$venv/bin/python" -c 'import torch' 2>/dev/null; then
     extras+=,parity
@@ -54,6 +57,7 @@ setup_venv "$venv" "$extras"
 
 "$venv/bin/ruff" check --output-format concise
 "$venv/bin/ruff" format --check
-# Two processes unless something else is asked for.
+# Two processes unless something else is asked for; a file's tests share what they compile.
 [[ " $* " == *" -n "* ]] || set -- -n 2 "$@"
+[[ " $* " == *" --dist "* ]] || set -- --dist loadfile "$@"
 exec "$venv/bin/python" -m pytest -rs --timeout 900 "$@"
