@@ -31,8 +31,9 @@ FRAMES = 800  # from which an overlay is learned
 PAIRS = 70  # of neighbouring frames in which sticks are looked for
 SURE_SPOT = 4.4  # times its scatter by which a spot changes
 PRESSED = 5  # frames in which a spot was seen pressed, at least
-SURE_STICK = 0.55
-ALONE = 0.75  # worth of a stick that is enough by itself
+TRIED = 5  # that move a little like sticks
+CLEAR = 3.5  # of `learn.evidence` for a stick
+ALONE = 5.0  # the same for one that is enough by itself
 ALIKE = 0.7  # of what looks like the stick, to stand for a second one
 RADII = 1.15  # of a stick's sprite, within which nothing else is looked for
 
@@ -75,10 +76,12 @@ def learned(still: Still, crops: Crops) -> Made | None:
     )
     width = float(box[2] - box[0])
     some = levels.steady(luma[_pairs(len(luma))])
-    found = sticks.find(some, width)[:2]
-    if not found or found[0].worth < SURE_STICK:
+    tried = [learn.stick(one, luma) for one in sticks.find(some, width)[:TRIED]]
+    rated = [(learn.evidence(one, luma), one) for one in tried]
+    rated = sorted((one for one in rated if one[0] >= CLEAR), key=lambda one: -one[0])[:2]
+    if not rated:
         return None
-    models = [learn.stick(one, luma) for one in found]
+    sure, models = rated[0][0], [one for _, one in rated]
     second = None
     if len(models) == 1:
         second = twin.find(models[0], luma, box, width)
@@ -96,7 +99,7 @@ def learned(still: Still, crops: Crops) -> Made | None:
     ]
     alike = second is not None and second.alike >= ALIKE
     lone = len(models) < 2 and not switches and not alike
-    if lone and found[0].worth < ALONE:
+    if lone and sure < ALONE:
         return None
     models = _sided(models, covered, box, width)
     centres = {one.side: _in_widths(one.centre, box, width) for one in models}
@@ -119,7 +122,7 @@ def learned(still: Still, crops: Crops) -> Made | None:
         tuple(models),
         buttons,
         reader.still_edges(luma, box),
-        min(1.0, found[0].worth),
+        float(np.clip(0.4 + sure / 40, 0, 1)),
     )
 
 

@@ -14,6 +14,7 @@ FINE = 3.0  # pixels; wider structures are no edges
 LEAST = 6.0  # levels of an edge
 STEADY = 6.0  # times the error of its mean by which an edge stands out
 GAP = 0.011  # of the picture's width, over which edges belong together
+NARROWEST = 9  # pixels of that, at least
 SMALLEST = (64, 36)  # pixels of an overlay, width and height
 LARGEST = 0.5  # of the picture's height or width
 MOST_STILL = 0.25  # share of the picture that may stand still
@@ -64,7 +65,7 @@ def regions(still: np.ndarray) -> list[Still]:
     if still.mean() > MOST_STILL:
         return []
     height, width = still.shape
-    gap = 2 * round(GAP * width) + 1
+    gap = 2 * max(round(GAP * width), NARROWEST) + 1
     # NOTE: a single pixel that stays by chance ties nothing together.
     clean = cv2.filter2D(still.astype(np.uint8), -1, np.ones((3, 3), np.uint8)) * still >= 3
     closed = cv2.morphologyEx(

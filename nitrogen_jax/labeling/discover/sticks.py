@@ -20,7 +20,7 @@ BESIDE = 7  # places beside which others are tried, too
 DIAGONAL = ((-1, -1), (1, -1), (-1, 1), (1, 1))
 FOLLOWED = 5  # places that are looked at again
 RIM = 92.0  # percentile of the shifts of a stick away from rest that is its travel
-LEAST_WORTH = 0.45
+LEAST_WORTH = 0.15
 LEAST_REST = 0.12  # share of frames at rest below which a stick is doubtful
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -43,7 +44,7 @@ def find(
     alike = cv2.matchTemplate(median, sprite, cv2.TM_CCORR_NORMED, mask=mask)
     alike = np.nan_to_num(alike, nan=0.0, posinf=0.0, neginf=0.0)
     y, x = np.mgrid[: alike.shape[0], : alike.shape[1]] + first.half
-    far = np.hypot(x - first.centre[0], y - first.centre[1]) > APART * width
+    far = np.abs(x - first.centre[0]) > APART * width  # one for each hand
     inside = (x >= box[0]) & (x < box[2]) & (y >= box[1]) & (y < box[3])
     alike = np.where(far & inside, alike, -1.0)
     row, column = np.unravel_index(alike.argmax(), alike.shape)
@@ -60,8 +61,6 @@ def find(
 
 
 def _at(first: StickModel, centre: tuple[int, int], luma: np.ndarray) -> StickModel:
-    from dataclasses import replace
-
     model = replace(first, side="", centre=centre, rest=np.zeros(2), steady=None)
     view = window_of(model, luma[:: max(1, len(luma) // 200)])
     ground = np.median(view, 0)
