@@ -20,6 +20,7 @@ APRON = 14  # pixels around a stick's window, for its surroundings' level
 TIED = 3.0  # pixels that tell the same
 MOST = 9.0  # of a cell's squared deviation
 THERE = (0.1, 0.35)  # how alike the edges are of an overlay that is gone, and of one that is there
+LEAST_TRUST, MOST_TRUST = 0.4, 0.8  # confidence that what was learned from a video can give
 
 _BLANK = np.zeros((1, 1, 4), np.uint8)
 
@@ -107,7 +108,7 @@ def read(made: Made, crops: Planes) -> Settled:
     readings += [read_button(button, crops) for button in made.buttons]
     models = [_Seen(one.element()) for one in (*made.sticks, *made.buttons)]
     settled = settle(models, readings)  # type: ignore[arg-type]
-    sure = present(made.still, crops.y) * (0.5 + 0.5 * made.worth)
+    sure = present(made.still, crops.y) * (LEAST_TRUST + (MOST_TRUST - LEAST_TRUST) * made.worth)
     return Settled(settled.states, settled.confidence * sure, settled.each)
 
 
