@@ -48,8 +48,8 @@ GAME = Game(
     ),
     repeats=False,
     notes=(
-        "Does not always repeat: about one run in three meets a fall or the end of an introduction "
-        "a frame earlier or later, for a reason that is not known. Up or the right trigger: gas; "
+        "Does not always repeat: runs have parted within 600 frames, while the clock was the same, "
+        "for a reason that is not known. Up or the right trigger: gas; "
         "down or the left one: brake; left and right: lean; south: turn round; north: try again "
         "after a fall. Table stats_profiles_levels of .local/share/xmoto/xm.db counts what was "
         "played, lost and completed."
