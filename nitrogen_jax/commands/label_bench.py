@@ -32,7 +32,7 @@ PRESETS = (
 # What is written down: all that makes a difference and is no place on this machine.
 SETTINGS = (
     *("clips", "seconds", "seed", "lag", "travel", "width", "opacity", "min_confidence"),
-    *("preset", "skins_unknown", "without", "readers", "parser"),
+    *("preset", "skins_unknown", "without", "readers", "parser", "discover"),
 )
 
 
@@ -83,7 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--parser", metavar="FILE", help="the neural reader's parameters, or its training run"
     )
     parser.add_argument(
-        "--no-discover", action="store_true", help="overlays of other skins are not read"
+        "--discover",
+        action="store_true",
+        help="try to read overlays whose skin is not given, too; --skins-unknown does as well",
     )
     parser.add_argument("--preset", default="veryfast", help="x264's; veryfast")
     parser.add_argument("--keep", action="store_true", help="keep the videos")
@@ -108,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
         readers=args.readers,
         parser=args.parser,
         without=tuple(sorted(set(args.without))),
+        discover=args.discover or args.skins_unknown,
     )
     args.out.mkdir(parents=True, exist_ok=True)
     begun = time.time()

@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--box", type=_box, metavar="X,Y,W,H", help="where the overlay lies, in pixels"
     )
     parser.add_argument(
-        "--no-discover", action="store_true", help="overlays of other skins are not read"
+        "--discover",
+        action="store_true",
+        help="try to read overlays whose skin is not given, too; --box does as well",
     )
     parser.add_argument(
         "--samples", type=int, default=25, metavar="N", help="frames in which it is sought; 25"
@@ -136,7 +138,7 @@ def _options(args: argparse.Namespace):
         readers=args.readers,
         parser=args.parser,
         threads=1,
-        discover=not args.no_discover,
+        discover=args.discover or args.box is not None,
     )
 
 

@@ -36,5 +36,5 @@ class LabelOptions:
     readers: str = "auto"
     parser: str | None = None
     threads: int = 1
-    discover: bool = True
+    discover: bool = False
     without: tuple[str, ...] = ()

@@ -86,9 +86,15 @@ def test_options_reach_the_labeller(world, tmp_path, jobs):
     assert run(world, tmp_path / "tree", *more) == 0
     one, two = jobs
     given = {"box": (1, 2.5, 30, 40), "samples": 7, "keep_confidence": 0.75, "readers": "fit"}
+    given["discover"] = True  # a box says that there is an overlay
     assert one.options == LabelOptions(**given)
     assert two.options == LabelOptions(**given, remap=(("EAST", "SOUTH"),))
     assert (one.facts.game, two.facts.game) == ("G", "Other")
+
+
+def test_unknown_overlays_are_looked_for_where_that_is_asked(world, tmp_path, jobs):
+    assert run(world, tmp_path / "tree", "--discover") == 0
+    assert [job.options for job in jobs] == [LabelOptions(discover=True)] * 2
 
 
 @pytest.mark.parametrize(

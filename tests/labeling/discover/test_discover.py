@@ -67,7 +67,7 @@ def path(made, folder, scenes, other, states, at):
 
 @pytest.fixture(scope="module")
 def labels(path, other, at):
-    return label_video(path, NONE, LabelOptions(box=at.box(other)))
+    return label_video(path, NONE, LabelOptions(box=at.box(other), discover=True))
 
 
 def test_it_is_found_and_said_to_be_unknown(labels, other, at):
@@ -93,9 +93,9 @@ def test_buttons_are_read_by_their_names(labels, states):
         assert (one & ~true).sum() < 0.1 * true.sum(), name
 
 
-def test_it_can_be_switched_off(path):
+def test_it_is_only_looked_for_if_asked(path):
     with pytest.raises(VideoFailure) as caught:
-        label_video(path, NONE, LabelOptions(discover=False))
+        label_video(path, NONE)
     assert caught.value.cause == "no_overlay"
 
 
@@ -107,7 +107,7 @@ def test_a_game_with_or_without_a_display_has_no_overlay(made, folder, scenes, h
         frames = [np.where(where[..., None], picture, frame) for frame in frames]
     path = made.write(folder / f"game{hud:d}.mp4", frames)
     with pytest.raises(VideoFailure) as caught:
-        label_video(path, NONE)
+        label_video(path, NONE, LabelOptions(discover=True))
     assert caught.value.cause == "no_overlay"
 
 
@@ -115,5 +115,5 @@ def test_an_overlay_that_nobody_uses_is_none(made, folder, scenes, other, at):
     idle = made.drawn(scenes[:90], other, at, made.States.idle(90))
     path = made.write(folder / "idle.mp4", idle)
     with pytest.raises(VideoFailure) as caught:
-        label_video(path, NONE)
+        label_video(path, NONE, LabelOptions(discover=True))
     assert caught.value.cause == "no_overlay"
