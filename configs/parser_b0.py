@@ -32,12 +32,12 @@ had been 2.2 at step 4000: 400 skins are too few. Sticks still gained from step 
 
 On 12 real skins of 5 layouts, exactly placed, 48 clips of 32 frames, opacity 0.4 to 1, all frames
 pooled: R2 of the left stick 0.75 with human traces and 0.61 with smooth ones, of the right one 0.28
-with smooth ones, button F1 0.54 and 0.51 (accuracy 0.962 and 0.928, less than the 0.990 and 0.951 of
-saying that nothing is pressed). Where the overlay is at least 85 % opaque (21 clips): 0.81, 0.62 and
-0.50. With human traces R2 of the right stick is -1.9, which says little: in those traces it rests
-nearly always (a spread of 0.13 and 0.08 travels), and its mean error is less than that of the left
-one (0.12 against 0.16 travels). Faint line art over a bright game is taken for presses, and hollow
-knobs are read worst.
+with smooth ones, button F1 0.54 and 0.51 (accuracy 0.962 and 0.928, less than the 0.990 and 0.951
+of saying that nothing is pressed). Where the overlay is at least 85 % opaque (21 clips): 0.81, 0.62
+and 0.50. With human traces R2 of the right stick is -1.9, which says little: in those traces it
+rests nearly always (a spread of 0.13 and 0.08 travels), and its mean error is less than that of the
+left one (0.12 against 0.16 travels). Faint line art over a bright game is taken for presses, and
+hollow knobs are read worst.
 
 As a second reader of 7 encoded clips of 12 s, located by the pipeline (at step 4863 of that run):
 
