@@ -32,7 +32,7 @@ PRESETS = (
 # What is written down: all that makes a difference and is no place on this machine.
 SETTINGS = (
     *("clips", "seconds", "seed", "lag", "travel", "width", "opacity", "min_confidence"),
-    *("preset", "skins_unknown", "without", "readers", "parser", "discover"),
+    *("preset", "skins_unknown", "without", "readers", "parser"),
 )
 
 
@@ -117,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
     results = _videos(args, known, options) if args.video else _clips(args, known, options)
     content: dict[str, Any] = reports.report(results)
     content["settings"] = {name: getattr(args, name) for name in SETTINGS}
+    content["settings"]["discover"] = options.discover
     content["wall_seconds"] = time.time() - begun
     with atomic_path(args.out / "bench.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")

@@ -20,6 +20,19 @@ from nitrogen_jax.errors import NitrogenError
 
 _PAGE = 4096  # the flags have one of their own, and slots begin at one
 
+
+class _Memory(shared_memory.SharedMemory):
+    """Shared memory that goes quietly while somebody still looks at a slot.
+
+    The interpreter closes it when it is deleted, for example at Ctrl-C, and would tell of pictures
+    that somebody holds on to; the memory goes with the last of them.
+    """
+
+    def close(self) -> None:
+        with contextlib.suppress(BufferError):
+            super().close()
+
+
 Layout = Mapping[str, tuple[tuple[int, ...], DTypeLike]]  # name -> shape, type
 
 
@@ -40,7 +53,7 @@ class Ring:
             size += -(-int(np.prod(shape)) * np.dtype(dtype).itemsize // 64) * 64
         self._size = -(-size // _PAGE) * _PAGE
         size = _PAGE + slots * self._size
-        self._memory = _allocate(size) if name is None else shared_memory.SharedMemory(name)
+        self._memory = _allocate(size) if name is None else _Memory(name)
         self.name, self._is_mine = self._memory.name, name is None
         if self._is_mine:  # new memory is all zeros: every slot is free
             # Also where nobody closes it: the memory would outlive the process.
@@ -69,8 +82,7 @@ class Ring:
 
     def close(self) -> None:
         """Forgets the memory; the one who made it deletes it."""
-        with contextlib.suppress(BufferError):  # somebody still looks at a slot
-            self._memory.close()
+        self._memory.close()
         if self._is_mine:
             self._delete()
 
@@ -80,10 +92,10 @@ class Ring:
         return np.frombuffer(self._memory.buf, dtype, count, begin).reshape(shape)
 
 
-def _allocate(size: int) -> shared_memory.SharedMemory:
+def _allocate(size: int) -> _Memory:
     memory = None
     try:
-        memory = shared_memory.SharedMemory(create=True, size=size)
+        memory = _Memory(create=True, size=size)
         # NOTE: where there is no room, the first one to write would be killed instead.
         os.posix_fallocate(memory._fd, 0, size)
     except OSError as error:

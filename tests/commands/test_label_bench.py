@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nitrogen_jax import cli, gamepad
+from nitrogen_jax.labeling import label_video
 from nitrogen_jax.labeling.skins import skin_file
 from nitrogen_jax.labeling.skins.draw import Placement
 from nitrogen_jax.labeling.skins.generate import generate
@@ -122,18 +123,37 @@ def travel(name: str) -> float:
     return max(max(element.travel) for element in skin.elements)
 
 
-def test_a_clip_whose_skin_is_not_given_is_not_labelled(bench, shelf, tmp_path):
-    small = tmp_path / "one"
-    small.mkdir()
-    skin_file.write(generate(SKINS[0]), small / "a")
-    out = tmp_path / "bench"
-    arguments = ("--skins", small, "--skins-unknown", "--clips", 1, "--out", out, *SMALL, *GOOD)
-    code, said, _ = bench(*arguments, "--json")
+@pytest.fixture
+def two(tmp_path) -> tuple[Path, Path]:
+    """Folders with one skin each."""
+    for seed in SKINS:
+        (tmp_path / str(seed)).mkdir()
+        skin_file.write(generate(seed), tmp_path / str(seed) / "a")
+    return tmp_path / str(SKINS[0]), tmp_path / str(SKINS[1])
+
+
+def test_a_clip_whose_skin_is_not_given_is_not_labelled(bench, two, tmp_path):
+    known, drawn = two
+    arguments = ("--skins", known, "--overlay-skins", drawn, "--clips", 1, *SMALL, *GOOD)
+    code, said, _ = bench(*arguments, "--out", tmp_path / "bench", "--json")
     assert code == 1
     content = json.loads(said)
     assert content["clips"][0]["cause"] == "no_overlay"
     assert content["overall"]["localisation_recall"] == 0
     assert content["unknown"]["clips"] == 1
+    assert content["settings"]["discover"] is False
+
+
+def test_where_skins_are_unknown_overlays_are_looked_for_without(bench, two, tmp_path, monkeypatch):
+    asked = []
+    known = label_video.discover
+    monkeypatch.setattr(label_video, "discover", lambda *a: asked.append(a) or known(*a))
+    arguments = ("--skins", two[0], "--skins-unknown", "--clips", 1, *SMALL, *GOOD)
+    _, said, _ = bench(*arguments, "--out", tmp_path / "bench", "--json")
+    (clip,) = json.loads(said)["clips"]
+    assert len(asked) == 1
+    assert clip["kind"] == "unknown"
+    assert clip["accepted"] or clip["cause"] == "no_overlay"
 
 
 @pytest.fixture(scope="module")

@@ -133,6 +133,7 @@ def test_stopped_ends_with_1(nitrogen, toy):
     assert error.count("\n") == 1
 
 
+@pytest.mark.long  # in short: tests/training/test_loop_resume.py, of the same name
 def test_the_policy_on_records(nitrogen, policy, records, tmp_path, caplog):
     """With a held-out split elsewhere; then what was made is an ordinary checkpoint."""
     other = record_sets.write_set(tmp_path / "val", record_sets.RECORDINGS[4:6], split="val")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,20 @@ def test_closing_while_somebody_looks_at_a_slot():
     assert not path.exists()
     assert array.tolist() == [7] * 4
     del array
+
+
+def test_memory_that_is_deleted_while_somebody_looks_goes_quietly(monkeypatch):
+    """As at Ctrl-C, where the interpreter deletes everything in any order."""
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    ring = Ring({"x": ((4,), np.uint8)}, 1)
+    name, seen = ring.name, ring.arrays(0)["x"]
+    del ring
+    gc.collect()
+    assert told == []
+    assert not Path("/dev/shm", name).exists()
+    seen[:] = 7  # is there as long as somebody looks
+    assert seen.tolist() == [7] * 4
 
 
 def test_memory_that_is_not_there_is_missed_at_once():

@@ -109,6 +109,7 @@ def test_examples_do_not_see_each_other(small, batch, sampler):
     np.testing.assert_allclose(together[1:2], alone, atol=2e-6)
 
 
+@pytest.mark.long  # in short: tests/models/test_scan.py, loops with remat
 def test_loss_is_random_by_key_alone_and_remat_changes_nothing(small, batch):
     cfg, params = small
 

@@ -107,7 +107,9 @@ def everything(cfg, params, images):
     return patches, block, maps, fused, logits
 
 
-@pytest.mark.parametrize(("height", "width"), [(64, 96), (53, 70)])
+@pytest.mark.parametrize(
+    ("height", "width"), [pytest.param(64, 96, marks=pytest.mark.long), (53, 70)]
+)
 def test_every_piece(pair, height, width):
     torch = pytest.importorskip("torch")
     cfg, params, theirs = pair

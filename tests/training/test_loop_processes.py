@@ -102,7 +102,7 @@ def test_both_stop_where_the_loss_is_not_finite(tmp_path):
         assert out == ""
 
 
-@pytest.mark.parametrize("only", [0, 1])
+@pytest.mark.parametrize("only", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_an_error_of_one_ends_the_other(only, tmp_path):
     """The one that is well does not wait forever for the sums of the one that is not."""
     argv = ["train", "--config", runs.config_file(tmp_path), "--out", tmp_path / "run"]
