@@ -43,10 +43,10 @@ hollow knobs are read worst.
 
 As a second reader of 7 encoded clips of 12 s, located by the pipeline (at step 4863 of that run):
 
-    readers | frames kept | stick R2 | button F1, kept and all frames
-    fit     | 0.915       | 0.992    | 0.936, 0.847
-    both    | 0.151       | 0.991    | 1.000, 0.847
-    net     | 0.711       | 0.766    | 0.788, 0.332
+  readers | frames kept | stick R2 | button F1, kept and all frames
+  fit     | 0.915       | 0.992    | 0.936, 0.847
+  both    | 0.151       | 0.991    | 1.000, 0.847
+  net     | 0.711       | 0.766    | 0.788, 0.332
 
 So far it only costs: no weights ship, and the fit reads alone unless `--readers` says otherwise.
 Neither the whole run of this file nor a b0 has been measured.
