@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ def check(
         at = "nothing differs from an idle pad" if differs is None else f"from frame {differs} on"
         found.append(Finding("obeys the pad", differs is not None, at))
         advance(0.3)
-        with _load() if load else _nothing():
+        with _load() if load else nullcontext():
             again = watch.play(env, moves, seed)
         differs = first.first_difference(again)
         value = f"{len(first.digests)} frames are equal" if differs is None else ""
@@ -122,8 +122,3 @@ def _load():
     finally:
         busy.kill()
         busy.wait()
-
-
-@contextmanager
-def _nothing():
-    yield

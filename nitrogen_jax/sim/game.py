@@ -206,6 +206,16 @@ class Game:
         return Pad(buttons, pad.left, pad.right)
 
 
+def settings_text(settings: Mapping[str, object], line: str = "{} = {}") -> str:
+    """A file of settings, one a line, as `line` puts a name and its value."""
+    return "".join(f"{line.format(name, value)}\n" for name, value in settings.items())
+
+
+def keys_in_turn(*keys: str, pause: float) -> tuple[Press, ...]:
+    """One key after the other, as in a menu, with seconds between them in which it answers."""
+    return tuple(press for key in keys for press in (Press(0.1, keys=(key,)), Press(pause)))
+
+
 def plain_copy(program: str) -> str:
     """A copy of a program without the bits that make it run as somebody else, in the cache."""
     info = os.stat(program)

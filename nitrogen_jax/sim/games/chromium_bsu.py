@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nitrogen_jax.sim.bindings import Bindings, arrows
-from nitrogen_jax.sim.game import Game, Press, Setup
+from nitrogen_jax.sim.game import Game, Press, Setup, settings_text
 
 # The game's own names, and what its settings file holds for them.
 SKILLS = {
@@ -24,7 +24,7 @@ def home(setup: Setup) -> Mapping[str, str]:
         **{"screenWidth": width, "screenHeight": height, "full_screen": 0},
         **{"gameSkillBase": SKILLS[setup.level], "show_fps": 0, "use_playList": 0},
     }
-    return {".chromium-bsu": "".join(f"{name} {value}\n" for name, value in settings.items())}
+    return {".chromium-bsu": settings_text(settings, "{} {}")}
 
 
 GAME = Game(

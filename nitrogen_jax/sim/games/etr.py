@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nitrogen_jax.sim.bindings import Bindings, arrows
-from nitrogen_jax.sim.game import Game, Press, Setup
+from nitrogen_jax.sim.game import Game, Press, Setup, keys_in_turn
 
 
 def command(setup: Setup) -> Sequence[str]:
     return [setup.program]
-
-
-def _pressed(*keys: str) -> tuple[Press, ...]:
-    """One key after the other; each picture of the menu takes a moment to appear."""
-    return tuple(press for key in keys for press in (Press(0.1, keys=(key,)), Press(0.4)))
 
 
 GAME = Game(
@@ -29,7 +24,8 @@ GAME = Game(
     display="xvfb",
     fps=60.0,
     # The player; practice; the first course, which is Bunny Hill; the race; its introduction.
-    start=(Press(0.5), *_pressed("Return", "Down", "Return", "Return", "Return")),
+    # Each picture of the menu takes a moment to appear.
+    start=(Press(0.5), *keys_in_turn("Return", "Down", "Return", "Return", "Return", pause=0.4)),
     script=(
         Press(1.5, left=(0, -1)),
         Press(0.4, left=(0.7, -1)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nitrogen_jax.sim.game import Game, Press, Setup
+from nitrogen_jax.sim.game import Game, Press, Setup, settings_text
 
 WAD = "/usr/share/games/doom/freedoom1.wad"
 # What SDL, from 2.26 on, makes of the simulator's pad; part of it is a checksum of the pad's name.
 GUID = "ff0003f05e0400008e02000000007601"
 SKILL = "3"
+LINE = "{:<30}{}"  # of a settings file
 
 # Left stick: walk and sidestep. Right stick: turn. Right shoulder: fire. A: use, X and Y: weapons.
 # Numbers are Linux's: A, B, X, Y, left and right shoulder, back, start, guide, sticks.
@@ -43,13 +44,16 @@ def command(setup: Setup) -> Sequence[str]:
 
 def home(setup: Setup) -> Mapping[str, str]:
     width, height = setup.size
-    text = _lines(JOYSTICK).replace("{width}", str(width)).replace("{height}", str(height))
+    text = (
+        settings_text(JOYSTICK, LINE)
+        .replace("{width}", str(width))
+        .replace("{height}", str(height))
+    )
     folder = ".local/share/chocolate-doom"
-    return {f"{folder}/chocolate-doom.cfg": text, f"{folder}/default.cfg": _lines(DEFAULT)}
-
-
-def _lines(settings: Mapping[str, str]) -> str:
-    return "".join(f"{name:<30}{value}\n" for name, value in settings.items())
+    return {
+        f"{folder}/chocolate-doom.cfg": text,
+        f"{folder}/default.cfg": settings_text(DEFAULT, LINE),
+    }
 
 
 GAME = Game(

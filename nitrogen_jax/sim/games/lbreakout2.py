@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nitrogen_jax.sim.bindings import Bindings, arrows
-from nitrogen_jax.sim.game import Game, Press, Setup
+from nitrogen_jax.sim.game import Game, Press, Setup, keys_in_turn, settings_text
 
 # Names of ours for the game's numbers.
 DIFFICULTIES = {"medium": 2, "kids": 0, "easy": 1, "hard": 3}
@@ -21,13 +21,7 @@ def command(setup: Setup) -> Sequence[str]:
 
 def home(setup: Setup) -> Mapping[str, str]:
     settings = {**SETTINGS, "diff": DIFFICULTIES[setup.level]}
-    lines = "".join(f"{name}={value}\n" for name, value in settings.items())
-    return {".lgames/lbreakout2.conf": lines}
-
-
-def _chosen(*keys: str) -> tuple[Press, ...]:
-    """One key after the other, in a menu."""
-    return tuple(press for key in keys for press in (Press(0.1, keys=(key,)), Press(0.1)))
+    return {".lgames/lbreakout2.conf": settings_text(settings, "{}={}")}
 
 
 GAME = Game(
@@ -45,8 +39,8 @@ GAME = Game(
     fps=60.0,
     # Local game, then the original set of levels.
     start=(
-        *(Press(0.5), *_chosen("Down", "Return")),
-        *(Press(0.3), *_chosen("Down", "Down", "Return"), Press(1.0)),
+        *(Press(0.5), *keys_in_turn("Down", "Return", pause=0.1)),
+        *(Press(0.3), *keys_in_turn("Down", "Down", "Return", pause=0.1), Press(1.0)),
     ),
     script=(
         *(Press(0.1, ("SOUTH",)), Press(0.6, left=(1, 0)), Press(0.5, left=(-1, 0))),

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from nitrogen_jax.sim.bindings import Bindings
-from nitrogen_jax.sim.game import Game, Press, Setup
+from nitrogen_jax.sim.game import Game, Press, Setup, settings_text
 
 WORLD = ".minetest/worlds/nitrogen"
 SETTINGS = {
@@ -46,16 +46,14 @@ def home(setup: Setup) -> Mapping[str, str]:
     window = {"screen_w": width, "screen_h": height, "fps_max": round(setup.fps)}
     world = {"gameid": "minetest", "world_name": "nitrogen", "backend": "sqlite3"}
     return {
-        ".minetest/minetest.conf": _lines({**SETTINGS, **window, "fixed_map_seed": setup.level}),
-        f"{WORLD}/world.mt": _lines(
+        ".minetest/minetest.conf": settings_text(
+            {**SETTINGS, **window, "fixed_map_seed": setup.level}
+        ),
+        f"{WORLD}/world.mt": settings_text(
             {**world, "player_backend": "sqlite3", "auth_backend": "sqlite3"}
         ),
-        f"{WORLD}/map_meta.txt": _lines({"seed": setup.level, **MAP}) + "[end_of_params]\n",
+        f"{WORLD}/map_meta.txt": settings_text({"seed": setup.level, **MAP}) + "[end_of_params]\n",
     }
-
-
-def _lines(settings: Mapping[str, object]) -> str:
-    return "".join(f"{name} = {value}\n" for name, value in settings.items())
 
 
 GAME = Game(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nitrogen_jax.sim.game import Game, Press, Setup
+from nitrogen_jax.sim.game import Game, Press, Setup, settings_text
 
 MAPS = "/usr/share/games/neverball"
 # In the order of the game's own sets, from easy to hard.
@@ -43,7 +43,7 @@ def command(setup: Setup) -> Sequence[str]:
 def home(setup: Setup) -> Mapping[str, str]:
     width, height = setup.size
     settings = {"width": width, "height": height, **SETTINGS}
-    lines = "".join(f"{name:<25} {value}\n" for name, value in settings.items())
+    lines = settings_text(settings, "{:<25} {}")
     return {".neverball/neverballrc": lines}
 
 
