@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.extras import install_command
 from nitrogen_jax.files import atomic_path
 from nitrogen_jax.gamepad import BUTTON_INDEX, NUM_BUTTONS, Pad, button_set
 from nitrogen_jax.sim.bindings import Bindings
@@ -141,8 +143,7 @@ class Game:
             raise NitrogenError(
                 f"game {self.slug}: display {self.display!r} is not one of {', '.join(DISPLAYS)}"
             )
-        typed = self.bindings is not None or any(press.keys for press in self.start)
-        if typed and self.display != "xvfb":
+        if self.typed and self.display != "xvfb":
             raise NitrogenError(
                 f"game {self.slug}: keys need the display xvfb, where {self.display} is given"
             )
@@ -169,7 +170,14 @@ class Game:
         lacking = [file for file in self.needs if not Path(file).exists()]
         if lacking:
             return f"{self.title} lacks {lacking[0]}: {self.install}"
+        if self.typed and importlib.util.find_spec("Xlib") is None:
+            return f"{self.title} needs keys typed, which takes Xlib: {install_command('sim')}"
         return None
+
+    @property
+    def typed(self) -> bool:
+        """Whether keys are pressed, to start it or to play it."""
+        return self.bindings is not None or any(press.keys for press in self.start)
 
     def setup(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -114,3 +115,15 @@ def test_where_debian_keeps_games_is_looked_at(monkeypatch):
         pytest.skip(doom.missing())
     monkeypatch.setenv("PATH", "/nowhere")
     assert doom.find() == "/usr/games/chocolate-doom"
+
+
+def test_keys_without_xlib_are_told_of(game, monkeypatch):
+    """A game that takes typed keys says what is missing before it is started."""
+    if game.missing():
+        pytest.skip(game.missing())
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "Xlib" else found(name)
+    )
+    assert bool(game.missing()) == game.typed
+    assert "[sim]" in (game.missing() or "[sim]")
