@@ -9,15 +9,16 @@
 game is random: what happens within a chunk cannot be known from its frame, which is why the chunks
 are short, and why the first action of a chunk is told apart from all of them.
 
-Measured, 2026-11-30, on two cores of an Intel Xeon, in 5 min 18 s (38 ms a step, 30 at its best; a
+Measured, 2026-11-30, on two cores of an Intel Xeon, in 4 min 55 s (38 ms a step, 30 at its best; a
 pad that never looks has F1 0 and R2 0), over all actions of the chunks. On clips it was trained on:
-button F1 0.972, R2 of the left stick 0.954, of the right one 0.981. On clips it has never seen:
-F1 0.927, left 0.414, right 0.738.
+button F1 0.969, R2 of the left stick 0.951, of the right one 0.979. On clips it has never seen:
+F1 0.916, left 0.392, right 0.719.
 
 The left stick takes longest: it depends on where two small shapes are to each other, and 6 videos
-show too few of their positions for other clips. With 3 blocks of the DiT instead of 4 its R2 is
-0.949, with 2 of the tower instead of 3 it is 0.942. More videos help on other clips: 7, in 8,000
-steps and 5 min 51 s, gave F1 0.941, left 0.424, right 0.832 there.
+show too few of their positions for other clips. 6,300 steps give it 0.949, 7,000 give it 0.954;
+with 3 blocks of the DiT instead of 4, and 7,000, it is 0.949, with 2 of the tower instead of 3 it
+is 0.942. More videos help on other clips: 7, in 8,000 steps and 5 min 51 s, gave F1 0.941, left
+0.424, right 0.832 there.
 """
 
 from nitrogen_jax.models.configs import DiTConfig, MixerConfig, PolicyConfig, VisionConfig
@@ -46,10 +47,10 @@ def config() -> TrainConfig:
         # large ones. Looped blocks compile faster, and are slower on a CPU.
         task=PolicyTask(policy=POLICY, draws_per_frame=3, scan=False),
         data=RecordsData(),
-        steps=7000,
+        steps=6700,
         batch=16,
-        optimizer=Optimizer(rate=1e-3, warmup=200, decay=5500, beta2=0.99, ema=0.997),
-        checkpoints=Keep(every=3500),
-        validation=Validation(every=3500, batches=8, trained=16, batch=64),
+        optimizer=Optimizer(rate=1e-3, warmup=200, decay=5300, beta2=0.99, ema=0.997),
+        checkpoints=Keep(every=3350),
+        validation=Validation(every=6700, batches=8, trained=16, batch=64),
         log_every=100,
     )
