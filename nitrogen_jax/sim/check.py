@@ -83,7 +83,8 @@ def check(
         found.append(Finding("repeats bit by bit", kept if about.repeats else kept or None, value))
         advance(0.3)
     after = watch.held()
-    left = [f"{len(after.memory - before.memory)} in /dev/shm"] * bool(after.memory - before.memory)
+    memory = watch.forsaken(after.memory - before.memory)
+    left = [f"{len(memory)} in /dev/shm"] * bool(memory)
     left += [f"{len(after.children - before.children)} processes"] * bool(
         after.children - before.children
     )

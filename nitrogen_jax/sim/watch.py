@@ -85,6 +85,22 @@ def held() -> Held:
     return Held(len(os.listdir("/proc/self/fd")), memory, frozenset(_below(os.getpid())))
 
 
+def forsaken(names: Iterable[str]) -> frozenset[str]:
+    """Those of some names in /dev/shm that no process has mapped: whoever made them has gone.
+
+    Others work on the same machine; what theirs still use is not left behind.
+    """
+    left = {name for name in names if os.path.exists(f"/dev/shm/{name}")}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/maps") as file:
+                text = file.read()
+        except OSError:
+            continue
+        left = {name for name in left if f"/dev/shm/{name}" not in text}
+    return frozenset(left)
+
+
 def _below(pid: int) -> list[int]:
     """Ids of all processes below one."""
     found: list[int] = []

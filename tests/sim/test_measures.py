@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing import shared_memory
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +97,20 @@ def test_what_is_left_behind_is_seen():
         child.kill()
         child.wait()
     assert watch.held().children == before.children
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs /dev/shm")
+def test_memory_of_others_is_not_left_behind():
+    """What somebody has mapped is in use; what nobody has mapped was left."""
+    before = watch.held().memory
+    block = shared_memory.SharedMemory(create=True, size=4096)
+    try:
+        assert block.name in watch.held().memory - before
+        assert block.name not in watch.forsaken({block.name})
+        block.close()
+        assert watch.forsaken({block.name, "no-such-block"}) == {block.name}
+    finally:
+        block.unlink()
 
 
 def test_speed_is_measured(doom):
