@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ class Agent:
         """
         self.facts, self._engine = engine.facts, engine
         self._session = Session(engine.cfg, seed, gamepad.button_set(forbidden), game)
+        self.timing: dict[str, float] = {}  # of the latest chunk: milliseconds
         engine.warm_up()
 
     def reset(self, seed: int | None = None) -> None:
@@ -49,8 +51,15 @@ class Agent:
             raise NitrogenError(
                 "this agent was made without inpaint=True and takes no known actions"
             )
+        begun = time.perf_counter()
         question = self._session.prepare(listed(frames), step, known=known)
+        prepared = time.perf_counter()
         (answer,) = self._engine.run([question])
+        ended = time.perf_counter()
+        self.timing = {
+            "preprocess_ms": (prepared - begun) * 1e3,
+            "infer_ms": (ended - prepared) * 1e3,
+        }
         if isinstance(answer, NitrogenError):
             raise answer
         return answer

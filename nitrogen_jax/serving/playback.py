@@ -79,7 +79,7 @@ class Playback:
         if self._step % self.execute == 0:
             # Frames in between are of use to a policy that looks back alone.
             seen = self._frames if self.player.facts.frames > 1 else self._frames[-1:]
-            self.chunk = self.player.act(seen, self._step)
+            self.chunk, self.chunk_step = self.player.act(seen, self._step), self._step
             self._timeline.put(self._step, self.chunk, self._step)
             self._frames = []
         self._step += 1
@@ -89,4 +89,5 @@ class Playback:
     def _begin(self) -> None:
         self._step, self._frames = 0, []
         self.chunk: np.ndarray | None = None  # the latest, (T, 25)
+        self.chunk_step = 0  # that it was asked for at
         self._timeline.clear()

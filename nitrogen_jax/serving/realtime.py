@@ -162,6 +162,8 @@ class RealTime:
         )
         self._delays: deque[int] = deque(maxlen=_RECENT)
         self._sticks = gamepad.neutral()
+        self.chunk: np.ndarray | None = None  # the latest, (T, 25)
+        self.chunk_step = 0  # the slot that it was asked for at
         self.report = Report()
 
     @property
@@ -205,6 +207,7 @@ class RealTime:
         report.late += delay > asked.expected and report.chunks > 0
         report.chunks += 1
         report.borders.append(now)
+        self.chunk, self.chunk_step = found, asked.step
         self._timeline.put(asked.step, found, now)
 
     def _ask(self, now: int) -> None:

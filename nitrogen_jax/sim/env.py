@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -128,11 +129,15 @@ class GamepadEnv(PadEnv):
 
     def _play(self, pad: Pad, frames: int) -> Outcome:
         session = self._running()
+        self.spent = dict.fromkeys(("apply", "game", "grab"), 0.0)
         with self._told() as said:
             for _ in range(frames if self._moves() else 1):
-                self._hold(self.game.pressed_along(pad))
-                session.step(1 if self._moves() else frames)
-            self._last = session.frame()
+                with self._counted("apply"):
+                    self._hold(self.game.pressed_along(pad))
+                with self._counted("game"):
+                    session.step(1 if self._moves() else frames)
+            with self._counted("grab"):
+                self._last = session.frame()
         if said:
             log.info("%s: %s", self.game.slug, said["why"])
             return Outcome(reason=said["reason"], facts={"exit_code": said["code"]})
@@ -172,6 +177,12 @@ class GamepadEnv(PadEnv):
         session.set_mouse_buttons({MOUSE_BUTTONS.index(name) + 1 for name in held.buttons})
         if held.motion != (0, 0):
             session.move_mouse(*held.motion)
+
+    @contextlib.contextmanager
+    def _counted(self, part: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.spent[part] += time.perf_counter() - begun
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[dict[str, Any]]:

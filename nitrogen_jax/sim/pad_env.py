@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -103,6 +104,8 @@ class PadEnv(gymnasium.Env):
         self.observation_space = spaces.observation_space(self.size)
         self.action_space = spaces.action_space()
         self.episode_seed = 0
+        # Seconds of the latest step by part; a game in a process of its own is told apart further.
+        self.spent: dict[str, float] = {}
         self._frames, self._over = 0, "reset() comes first"
         self._picture: np.ndarray | None = None
         self._busy = threading.Lock()
@@ -165,7 +168,10 @@ class PadEnv(gymnasium.Env):
         with self._alone():
             if self._over:
                 raise NitrogenError(f"step() is not possible: {self._over}")
+            self.spent = {}
+            begun = time.perf_counter()
             outcome = self._play(pad, self.frame_skip)
+            self.spent = self.spent or {"game": time.perf_counter() - begun}
             self._frames += self.frame_skip
             if not (outcome.terminated or outcome.reason) and self._late():
                 outcome = Outcome(False, TIME_LIMIT, outcome.reward, outcome.facts)

@@ -129,7 +129,7 @@ def _episode(
     advance: Callable[[float], None],
 ) -> Take:
     rate = env.fps / env.frame_skip
-    video_id = label_fields.check_name(_name(plan.slug, env.level, source, seed), "video")
+    video_id = video_name(plan.slug, env.level, source.name, seed)
     stream = play.pads(source, catalogue.get(plan.slug), rate, seed)
     env.reset(seed=seed)
     first = env.render()
@@ -150,7 +150,7 @@ def _episode(
             _, reward, terminated, truncated, info = env.step(spaces.to_action(pad))
             played.append(pad)
             total += reward
-            picture = _shown(_same_size(env.render(), size), drawn, pad)
+            picture = _shown(same_size(env.render(), size), drawn, pad)
             writer.write(picture)
             advance(1)
             if terminated or truncated:
@@ -180,7 +180,8 @@ def _shown(picture: np.ndarray, drawn: overlay.Overlay | None, pad: Pad) -> np.n
     return picture
 
 
-def _same_size(picture: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
+def same_size(picture: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
+    """The picture, which must be of that size (width, height): a video cannot change its own."""
     assert picture is not None
     if picture.shape[1::-1] != tuple(size):
         raise NitrogenError(
@@ -190,9 +191,11 @@ def _same_size(picture: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
     return picture
 
 
-def _name(slug: str, level: str, source: play.Source, seed: int) -> str:
+def video_name(slug: str, level: str, who: str, seed: int) -> str:
+    """What a recording's files are called, before the ending."""
     words = "".join(c if c.isalnum() or c in "-." else "_" for c in level).strip("._-")
-    return "-".join(filter(None, (slug, words, source.name, str(seed))))
+    name = "-".join(filter(None, (slug, words, who, str(seed))))
+    return label_fields.check_name(name, "video")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -207,6 +210,7 @@ class Labelled:
         rate: frames a second.
         size: (width, height).
         drawn: the overlay in it.
+        maker: the command that made it.
     """
 
     video_id: str
@@ -214,6 +218,7 @@ class Labelled:
     rate: float
     size: tuple[int, int]
     drawn: overlay.Overlay | None
+    maker: str = "nitrogen sim record"
 
 
 def write_tree(root: Path, about: Labelled, pads: Pad) -> int:
@@ -249,7 +254,7 @@ def _metadata(about: Labelled, number: int, start: int, end: int) -> ChunkMeta:
         video=OriginalVideo(
             video_id=about.video_id,
             resolution=(about.size[1], about.size[0]),
-            source="nitrogen sim record",
+            source=about.maker,
             start_time=begin,
             end_time=until,
             duration=round(until - begin, 6),
