@@ -27,6 +27,7 @@ VERBS = {
     "plan": "what training would take on a machine that is not there",
     "data": "label trees, videos and training records",
     "serve": "a policy for other processes and machines, many games at once",
+    "play": "a policy plays a game: watched, recorded, also in real time",
     "sim": "unmodified games, frozen and stepped frame by frame",
     "label": "action labels from videos with a controller overlay",
     "bench": "measure speed",

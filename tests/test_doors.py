@@ -128,7 +128,7 @@ def broken_rules(modules: dict[str, Module]) -> list[str]:
             ours_only(name, "errors")
         if within(name, "models", "flow"):
             ours_only(name, "models", "flow", "errors", "gamepad")
-        if within(name, "sim") or name.startswith("serving.client"):
+        if within(name, "sim", "play") or name.startswith("serving.client"):
             chains = reach(modules, name)
             for library in sorted((JAX | TORCH) & chains.keys()):
                 found.append(f"{name} loads {library}: {' -> '.join(chains[library])}")
@@ -172,6 +172,7 @@ def test_the_package_is_read_in_full(package):
         ({"models/dit.py": "from ..data import video"}, "models.dit imports data"),
         ({"flow.py": "from nitrogen_jax.data.video import read"}, "flow imports data.video"),
         ({"sim/env.py": "import jax.numpy as jnp"}, "sim.env loads jax: sim.env -> jax"),
+        ({"play/loop.py": "def f():\n    import jax"}, "play.loop loads jax: play.loop -> jax"),
         (
             {"sim/env.py": "from nitrogen_jax import helper", "helper.py": "import flax"},
             "sim.env loads flax: sim.env -> helper -> flax",
