@@ -11,7 +11,7 @@ from typing import Any
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.evaluation.rollout import FAILURE, SUCCESS
 
-FORMAT = "nitrogen verdicts 1"
+FORMAT, VERDICTS = "nitrogen verdicts 1", "verdicts.json"
 JUDGED = {SUCCESS: True, FAILURE: False}  # outcomes that are a judge's verdict
 
 
@@ -66,6 +66,22 @@ class Agreement:
         most = self.count**2
         return None if chance == most else (self.agreed * self.count - chance) / (most - chance)
 
+    def sentence(self) -> str:
+        """All of it in words."""
+        more = f" {self.unjudged} more of episodes that the judge did not decide."
+        more = more if self.unjudged else ""
+        if self.share is None:
+            return f"No verdict of the judge is confirmed or overridden yet.{more}"
+        chance = (
+            "Cohen's kappa cannot be told: both always say the same"
+            if self.kappa is None
+            else f"Cohen's kappa {self.kappa:.2f}"
+        )
+        return (
+            f"The judge agrees with a person on {self.agreed} of {self.count} "
+            f"{'episode' if self.count == 1 else 'episodes'} ({self.share:.1%}), {chance}.{more}"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Counts, share and kappa."""
         return {**vars(self), "count": self.count, "share": self.share, "kappa": self.kappa}
@@ -90,8 +106,13 @@ def agreement(said: Iterable[Said], outcomes: Mapping[tuple[str, int], str]) -> 
     return Agreement(**counts)
 
 
-def read(path: str | Path) -> list[Said]:
-    """The verdicts of a file that the report's page has exported."""
+def read(path: str | Path, created: object = None) -> list[Said]:
+    """The verdicts of a file that the report's page has exported.
+
+    Args:
+        created: when the evaluation was made, as in its eval.json: a file that says that it is of
+            another one is refused. None: of any.
+    """
     try:
         content = json.loads(Path(path).read_bytes())
     except OSError as error:
@@ -99,9 +120,15 @@ def read(path: str | Path) -> list[Said]:
     except (ValueError, RecursionError) as error:
         raise NitrogenError(f"verdicts {path} are no JSON: {error}") from None
     try:
-        return parse(content)
+        said = parse(content)
     except NitrogenError as error:
         raise NitrogenError(f"verdicts {path}: {error}") from None
+    of = content.get("created", created)
+    if created is not None and of != created:
+        raise NitrogenError(
+            f"verdicts {path} are of the evaluation of {of}, where those of {created} are needed"
+        )
+    return said
 
 
 def parse(content: Any) -> list[Said]:

@@ -109,3 +109,20 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_a_verdict_on_what_was_not_played():
     with pytest.raises(NitrogenError, match="episode 3 of a/b"):
         agreement.agreement([Said("a/b", 3, True)], {("a/b", 0): SUCCESS})
+
+
+def test_verdicts_of_another_evaluation(tmp_path):
+    file = tmp_path / "verdicts.json"
+    file.write_text(json.dumps({"format": FORMAT, "created": "1970", "verdicts": [GOOD]}))
+    assert agreement.read(file) == agreement.read(file, "1970") == [Said("a/b", 0, True)]
+    with pytest.raises(NitrogenError, match="evaluation of 1970"):
+        agreement.read(file, "1971")
+    file.write_text(json.dumps({"format": FORMAT, "verdicts": [GOOD]}))
+    assert len(agreement.read(file, "1971")) == 1  # it does not say of which
+
+
+def test_in_words():
+    assert "yet" in Agreement().sentence()
+    assert "1 of 1 episode (100.0%), Cohen's kappa cannot" in Agreement(both_success=1).sentence()
+    words = Agreement(20, 5, 10, 15, 2).sentence()
+    assert "35 of 50 episodes (70.0%), Cohen's kappa 0.40. 2 more" in words
