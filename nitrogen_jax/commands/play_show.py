@@ -116,11 +116,11 @@ def report(args: argparse.Namespace, made: dict[str, Any], result: Result) -> No
         for told in result.episodes:
             for sentence in sentences(told):
                 screen.print(sentence, markup=False)
-        if args.out is not None and any(told["video"] for told in result.episodes):
+        videos = sum(told["video"] is not None for told in result.episodes)
+        if args.out is not None and videos:
             chunks = sum(told["chunks"] for told in result.episodes)
-            screen.print(
-                f"{args.out}: {len(result.episodes)} videos, {chunks} chunks", markup=False
-            )
+            counted = f"{_count(videos, 'video')}, {_count(chunks, 'chunk')} of labels"
+            screen.print(f"{args.out}: {counted}", markup=False)
     if result.failed:
         tell(f"nitrogen play: {result.failed}")
     elif result.stopped:
@@ -158,3 +158,7 @@ def sentences(told: dict[str, Any]) -> list[str]:
             f"{live['flicker_per_border']:.3f} slots of buttons cut short per border"
         )
     return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

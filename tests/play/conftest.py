@@ -10,6 +10,7 @@ from nitrogen_jax.gamepad import BUTTON_INDEX, Pad
 from nitrogen_jax.play.seen import POLICY, Decision, Seen
 from nitrogen_jax.serving.facts import Facts
 from nitrogen_jax.sim import catalogue
+from nitrogen_jax.sim.pad_env import Outcome, PadEnv
 
 HORIZON = 18
 
@@ -86,3 +87,37 @@ def striker():
 @pytest.fixture
 def vizdoom():
     return game_or_skip("vizdoom")
+
+
+class Toy(PadEnv):
+    """A game in this process: its picture tells how often it was stepped and whether A was held."""
+
+    def __init__(self, over=None, reason="", growing=False, **options):
+        """over: step at which it ends by itself; reason: why it is cut off there instead."""
+        super().__init__(render_mode="rgb_array", size=(32, 32), **options)
+        self._ends, self._reason, self._growing, self.closed = over, reason, growing, False
+
+    def _begin(self, seed):
+        self._count, self._first, self._held = 0, seed, False
+        return {}
+
+    def _play(self, pad, frames):
+        self._count += 1
+        self._held = bool(pad.pressed[BUTTON_INDEX["SOUTH"]])
+        over = self._count == self._ends
+        return Outcome(over and not self._reason, self._reason if over else "", 1.0)
+
+    def _see(self):
+        more = 2 if self._growing and self._count > 5 else 0
+        picture = np.full((48 + more, 64, 3), self._first % 100, np.uint8)
+        picture[:, : self._count % 64] = 200
+        picture[:10, :10] = 255 * self._held
+        return picture
+
+    def _end(self):
+        self.closed = True
+
+
+@pytest.fixture
+def toy():
+    return Toy
