@@ -13,7 +13,8 @@ EXAMPLES = """\
   nitrogen sim physics supertux
   nitrogen sim physics freedoom --level E1M2 --seconds 20 --pad random --out physics.html
 It takes about four times the given seconds and more. --out writes a page with the table, a plot of
-the differences and pictures of the same moments.
+the differences and pictures of the same moments. Of freedoom, numbers that its
+judge reads (where the player is) are compared as well.
 Exit code 0: pauses change nothing (or the game never repeats exactly); 1: they do; 2: bad usage."""
 
 
@@ -31,16 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from nitrogen_jax import terminal
+    from nitrogen_jax.evaluation import states
     from nitrogen_jax.report import physics_page
     from nitrogen_jax.sim import games, physics, play
 
     options = {} if args.level is None else {"level": args.level}
     (source,) = play.sources([args.pad])
     total = len(physics.RUNS) * round(args.seconds * games.get(args.game).fps)
+    read = states.reader(args.game)
     with terminal.progress(f"playing {args.game}", total, "steps") as advance:
-        found = physics.measure(
-            args.game, args.seconds, args.seed, source, options, advance=advance
-        )
+        found = physics.measure(args.game, args.seconds, args.seed, source, options, read, advance)
     if args.out is not None:
         physics_page.write(found, args.out, shlex.join(["nitrogen", "sim", *sys.argv[2:]]))
     if args.json:
@@ -48,6 +49,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         table = terminal.table(found.slug, physics_page.COLUMNS, physics_page.rows(found))
         terminal.out().print(table)
+        if found.comparisons[0].state_difference:
+            columns = ("run", "number of the game", "largest difference>")
+            terminal.out().print(terminal.table("", columns, physics_page.state_rows(found)))
         for line in physics_page.verdict(found):
             terminal.out().print(line, markup=False)
     return 1 if found.pauses_change_nothing is False else 0
@@ -66,6 +70,7 @@ def _figures(found) -> dict[str, object]:
                 "first_other": one.first,
                 "mean": float(one.difference.mean()),
                 "largest": float(one.difference.max()),
+                "state": dict(one.state_difference),
             }
             for one in found.comparisons
         ],

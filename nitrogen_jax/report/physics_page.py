@@ -31,6 +31,15 @@ def rows(found: Physics) -> list[Sequence[str]]:
     return drawn
 
 
+def state_rows(found: Physics) -> list[Sequence[str]]:
+    """The largest difference of each number that a judge reads, to the run in lockstep."""
+    return [
+        (one.name, name, f"{value:,.6g}")
+        for one in found.comparisons
+        for name, value in sorted(one.state_difference.items())
+    ]
+
+
 def verdict(found: Physics) -> list[str]:
     """What came out, a sentence each."""
     verdicts = {
@@ -60,11 +69,7 @@ def page(found: Physics, command: str = "") -> str:
         ("seed", str(found.seed)),
         ("command", command),
     ]
-    states = [
-        (one.name, name, f"{value:,.6g}")
-        for one in found.comparisons
-        for name, value in sorted(one.state_difference.items())
-    ]
+    states = state_rows(found)
     below = "Differences are means over all pixels, to the most similar frame within 0.05 s."
     first = [*verdict(found), html.table(below, COLUMNS, rows(found))]
     if states:

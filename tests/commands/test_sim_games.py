@@ -143,9 +143,14 @@ def test_physics_writes_its_page(sim, doom, tmp_path):
     assert code == 0
     assert "Pauses change nothing." in out
     assert "Physics of freedoom" in page.read_text()
-    code, out, _ = sim("physics", doom, "--seconds", 0.3, "--pad", "random", "--json")
+    code, out, _ = sim("physics", doom, "--seconds", 0.5, "--json")
     assert code == 0
-    assert json.loads(out)["pauses_change_nothing"] is True
+    figures = json.loads(out)
+    assert figures["pauses_change_nothing"] is True
+    state = {one["name"]: one["state"] for one in figures["runs"]}
+    # Where the marine is: read from the program, the same with pauses, elsewhere without a pad.
+    assert state["with pauses"] == {"health": 0.0, "x": 0.0, "y": 0.0}
+    assert max(state["idle pad"]["x"], state["idle pad"]["y"]) > 0
 
 
 @pytest.mark.parametrize(
