@@ -57,7 +57,15 @@ def page(results: Results, others: Sequence[Results] = (), said: Sequence[Said] 
     data = data.replace("<", "\\u003c")
     sections = [
         Section("", [*first, eval_tables.facts(results)]),
-        Section("Groups", [eval_tables.groups(results), _shares(results, name, beside, False)]),
+        Section(
+            "Groups",
+            [
+                eval_tables.groups(results),
+                "Crashes, time-outs and errors of the policy are in no rate and no mean. Intervals "
+                "are Wilson's, and treat all episodes of a group as draws of one population.",
+                _shares(results, name, beside, False),
+            ],
+        ),
         Section(
             "Tasks",
             [
@@ -78,7 +86,7 @@ def page(results: Results, others: Sequence[Results] = (), said: Sequence[Said] 
             "Episodes",
             [
                 "Watch the clips, and say what you saw: it confirms the judge or overrides it. "
-                "Nothing is kept until it is exported.",
+                "The tables above stay the judge's, and nothing is kept until it is exported.",
                 eval_episodes.panel(),
                 *(eval_episodes.task(results, task, link) for task, link in links.items()),
                 Html(f'<script type="application/json" id="data">{data}</script>'),
