@@ -9,8 +9,8 @@ from nitrogen_jax.report.html import Html, clean, escape
 
 SERIES = 8  # colours that eval.css has
 BAR_WIDTH, BAR_HEIGHT = 140, 14
-WIDTH, NAMES, ROW, EDGE = 760, 250, 18, 24  # of a plot; of its names; of a line; around it
-LETTERS = 34  # of a name that fit
+AXIS, ROW, EDGE = 480, 18, 24  # from 0 to 100 %; of a line; around it
+LETTERS, LETTER = 34, 7  # of a name that fit; the width of one
 
 
 class Share(NamedTuple):
@@ -60,16 +60,16 @@ def shares(
     Args:
         series: (name, one share for each of `names`).
     """
-    parts, high = [], ROW * max(1, len(series)) * 0.8 + 6
+    parts, high, left = [], ROW * max(1, len(series)) * 0.8 + 6, start(names)
     for row, name in enumerate(names):
         top = EDGE + row * high
-        parts.append(_name(name, top + high / 2))
+        parts.append(_name(name, left, top + high / 2))
         for number, (label, values) in enumerate(series):
             share = values[row]
             if share is None:
                 continue
             y = top + 3 + (number + 0.5) * ROW * 0.8
-            value, low, most = (_x(part) for part in share)
+            value, low, most = (left + AXIS * part for part in share)
             words = escape(f"{name}, {label}: {said(share)}")
             parts.append(
                 f'<g class="s{number % SERIES}"><title>{words}</title>'
@@ -77,7 +77,7 @@ def shares(
                 f'<circle cx="{value:.1f}" cy="{y:.1f}" r="4"/></g>'
             )
     legend = [label for label, _ in series] if len(series) > 1 else []
-    return _plot(title, parts, EDGE + len(names) * high, "success", legend)
+    return _plot(title, parts, left, EDGE + len(names) * high, "success", legend)
 
 
 def dots(title: str, names: Sequence[str], rows: Sequence[Sequence[Dot]], axis: str) -> Html:
@@ -85,47 +85,52 @@ def dots(title: str, names: Sequence[str], rows: Sequence[Sequence[Dot]], axis: 
 
     Those of kind "lost" are in no mean.
     """
-    parts = []
+    parts, left = [], start(names)
     for row, (name, values) in enumerate(zip(names, rows, strict=True)):
         y = EDGE + (row + 0.5) * ROW
-        parts.append(_name(name, y))
+        parts.append(_name(name, left, y))
         for number, dot in enumerate(values):
             beside = y + 10 * ((number + 0.5) / len(values) - 0.5)  # equal ones are seen apart
             parts.append(
-                f'<circle class="dot {dot.kind}" cx="{_x(dot.value):.1f}" cy="{beside:.1f}" r="4">'
+                f'<circle class="dot {dot.kind}" cx="{left + AXIS * dot.value:.1f}" '
+                f'cy="{beside:.1f}" r="4">'
                 f"<title>{escape(f'{name}, {dot.words}')}</title></circle>"
             )
         counted = [dot.value for dot in values if dot.kind != "lost"]
         if counted:
-            mean = _x(sum(counted) / len(counted))
+            mean = left + AXIS * sum(counted) / len(counted)
             parts.append(f'<path class="mean" d="M{mean:.1f} {y - 7:.1f}v14"/>')
-    return _plot(title, parts, EDGE + len(names) * ROW, axis, [])
+    return _plot(title, parts, left, EDGE + len(names) * ROW, axis, [])
 
 
-def _x(value: float) -> float:
-    return NAMES + value * (WIDTH - NAMES - EDGE)
+def start(names: Sequence[str]) -> int:
+    """Where the axis begins: right of the longest name."""
+    return 16 + LETTER * min(LETTERS, max(map(len, names), default=0))
 
 
-def _name(name: str, y: float) -> str:
+def _name(name: str, left: float, y: float) -> str:
     text = clean(name)
     text = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
     return (
-        f'<text class="name" x="{NAMES - 10}" y="{y:.1f}">{escape(text)}</text>'
-        f'<path class="rail" d="M{NAMES} {y:.1f}H{WIDTH - EDGE}"/>'
+        f'<text class="name" x="{left - 10}" y="{y:.1f}">{escape(text)}</text>'
+        f'<path class="rail" d="M{left} {y:.1f}h{AXIS}"/>'
     )
 
 
 def _plot(
-    title: str, parts: Sequence[str], bottom: float, axis: str, legend: Sequence[str]
+    title: str, parts: Sequence[str], left: int, bottom: float, axis: str, legend: Sequence[str]
 ) -> Html:
     """Everything within a frame with an axis from 0 to 100 % below, and a legend in HTML."""
     marks = "".join(
-        f'<path class="tick" d="M{_x(mark / 100):.1f} {EDGE - 4}V{bottom + 4:.1f}"/>'
-        f'<text class="tick" x="{_x(mark / 100):.1f}" y="{bottom + 18:.1f}">{mark} %</text>'
+        f'<path class="tick" d="M{x:.1f} {EDGE - 4}V{bottom + 4:.1f}"/>'
+        f'<text class="tick" x="{x:.1f}" y="{bottom + 18:.1f}">{mark} %</text>'
         for mark in range(0, 101, 25)
+        for x in [left + AXIS * mark / 100]
     )
-    height = round(bottom + 40)
-    text = f'<text class="tick" x="{_x(0.5):.1f}" y="{bottom + 34:.1f}">{escape(axis)}</text>'
+    width, height = left + AXIS + EDGE, round(bottom + 40)
+    text = (
+        f'<text class="tick" x="{left + AXIS / 2:.1f}" y="{bottom + 34:.1f}">{escape(axis)}</text>'
+    )
     keys = "".join(
         f'<span class="key s{number % SERIES}"><i></i>{escape(name)}</span>'
         for number, name in enumerate(legend)
@@ -133,6 +138,6 @@ def _plot(
     below = f'<div class="legend">{keys}</div>' if keys else ""
     return Html(
         f'<figure class="plot"><figcaption>{escape(title)}</figcaption><div class="wide">'
-        f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(title)}">{marks}{"".join(parts)}{text}</svg></div>{below}</figure>'
     )

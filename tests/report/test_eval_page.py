@@ -240,8 +240,8 @@ def test_points_are_where_their_values_are():
         "t", ["a", "<b>"], [("one", [Share(0, 0, 1), None]), ("two", [None, Share(1, 0.5, 1)])]
     )
     places = [float(x) for x in re.findall(r'circle cx="([\d.]+)"', text)]
-    left, right = eval_plots.NAMES, eval_plots.WIDTH - eval_plots.EDGE
-    assert places == [left, right]
+    left = eval_plots.start(["a", "<b>"])
+    assert places == [left, left + eval_plots.AXIS]
     assert "<b>" not in text
     assert text.count('class="key') == 2
     assert "key" not in eval_plots.shares("t", ["a"], [("one", [None])])
@@ -251,6 +251,6 @@ def test_the_mean_is_of_what_counts():
     dots = [Dot(0.2, "failure", ""), Dot(0.6, "success", ""), Dot(0.0, "lost", "")]
     text = eval_plots.dots("t", ["a", "b"], [dots, []], "progress")
     (mean,) = re.findall(r'class="mean" d="M([\d.]+) ', text)
-    left, right = eval_plots.NAMES, eval_plots.WIDTH - eval_plots.EDGE
-    assert float(mean) == pytest.approx(left + 0.4 * (right - left), abs=0.1)
+    left = eval_plots.start(["a", "b"])
+    assert float(mean) == pytest.approx(left + 0.4 * eval_plots.AXIS, abs=0.1)
     assert text.count("<circle") == 3
