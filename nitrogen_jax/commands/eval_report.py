@@ -50,10 +50,11 @@ def run(args: argparse.Namespace) -> int:
         raise NitrogenError(f"--out is {args.out}, where a file in .html is needed")
     found = results.read(args.folder)
     others = [results.read(folder) for folder in args.against]
-    path = args.verdicts
-    if path is None and (found.folder / agreement.VERDICTS).exists():
-        path = found.folder / agreement.VERDICTS
-    said = [] if path is None else agreement.read(path, found.about.get("created"))
+    created = found.about.get("created")
+    if args.verdicts is None:
+        said = agreement.of_folder(found.folder, created)
+    else:
+        said = agreement.read(args.verdicts, created)
     outcomes = {(one.task, one.episode): one.outcome for one in found.episodes}
     agreed = agreement.agreement(said, outcomes)
     page = eval_page.write(args.folder, others, said, args.out)
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         out.print(json.dumps({"page": str(page), **agreed.to_json()}), markup=False)
         return 0
-    if path is not None:
+    if said or args.verdicts is not None:
         rows = [
             ("success", agreed.both_success, agreed.judge_only),
             ("failure", agreed.person_only, agreed.both_failure),

@@ -131,6 +131,12 @@ def read(path: str | Path, created: object = None) -> list[Said]:
     return said
 
 
+def of_folder(folder: Path, created: object = None) -> list[Said]:
+    """The verdicts that lie in a folder of results; none where there is no such file."""
+    path = folder / VERDICTS
+    return read(path, created) if path.exists() else []
+
+
 def parse(content: Any) -> list[Said]:
     """The verdicts of such a file's content."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:

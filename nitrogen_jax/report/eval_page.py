@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from nitrogen_jax.evaluation import agreement
 from nitrogen_jax.evaluation import results as folders
 from nitrogen_jax.evaluation.agreement import Said
 from nitrogen_jax.evaluation.results import Results
@@ -23,17 +24,19 @@ SCRIPTS = ("eval_model.js", "eval.js")
 def write(
     folder: str | Path,
     others: Sequence[Results] = (),
-    said: Sequence[Said] = (),
+    said: Sequence[Said] | None = None,
     out: Path | None = None,
 ) -> Path:
     """Writes the page of a folder of results, and returns where it is.
 
     Args:
         others: what is beside it, such as baselines.
-        said: a person's verdicts, which the page starts with.
+        said: a person's verdicts, which the page starts with; None: those in the folder, if any.
         out: the file; None: report.html in the folder.
     """
     found = folders.read(folder)
+    if said is None:
+        said = agreement.of_folder(found.folder, found.about.get("created"))
     out = found.folder / folders.REPORT if out is None else out
     with atomic_path(out) as temporary:
         temporary.write_text(page(found, others, said), encoding="utf-8")

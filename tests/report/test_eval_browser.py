@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
 import time
 from pathlib import Path
 
@@ -188,6 +189,21 @@ def test_confirming_overriding_exporting(tab, folder, tmp_path):
     assert text(tab, "#agreement") == shown
     assert tab.evaluate(f'document.querySelector("{note}").value') == 'it "missed" </script>'
     assert tab.evaluate("report.verdicts.export()") == file.read_text()
+
+
+def test_the_page_counts_as_the_command_does(tab, folder):
+    """Whatever a person says of whichever episodes."""
+    outcomes = {(one.task, one.episode): one.outcome for one in results.read(folder).episodes}
+    rng = random.Random(0)
+    for _ in range(60):
+        some = rng.sample(sorted(outcomes), rng.randint(0, len(outcomes)))
+        share = rng.choice((0, 0.5, 1))
+        said = [Said(*key, rng.random() < share) for key in some]
+        listed = json.dumps([vars(one) for one in said])
+        live = tab.evaluate(
+            f"new Verdicts({{...report.verdicts.data, verdicts: {listed}}}).agreement()"
+        )
+        assert live == pytest.approx(agreement.agreement(said, outcomes).to_json())
 
 
 def test_leaving_with_verdicts_that_are_not_exported(tab, folder, tmp_path):

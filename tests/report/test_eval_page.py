@@ -222,6 +222,25 @@ def test_it_is_written_at_once(tmp_path):
     ]
 
 
+def test_verdicts_in_the_folder_are_kept(tmp_path):
+    folder = folders.make(tmp_path / "results")
+    said = [{"task": "ale/pong", "episode": 1, "success": False, "note": "seen twice"}]
+    (folder / "verdicts.json").write_text(
+        json.dumps({"format": "nitrogen verdicts 1", "verdicts": said})
+    )
+    assert "seen twice" in eval_page.write(folder).read_text()
+    assert "seen twice" not in eval_page.write(folder, said=()).read_text()
+
+
+def test_it_needs_neither_networks_nor_plots(run_python, tmp_path):
+    folder = folders.make(tmp_path / "results")
+    code = "import sys; from nitrogen_jax.report import eval_page; eval_page.write(sys.argv[1])\n"
+    code += "assert not {'jax', 'flax', 'av', 'matplotlib'} & sys.modules.keys()"
+    done = run_python("-c", code, str(folder))
+    assert done.returncode == 0, done.stderr
+    assert (folder / "report.html").exists()
+
+
 # ---------------------------------------------------------------------------------------------
 # Plots
 
