@@ -6,7 +6,6 @@ it is there.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,8 +48,16 @@ class Moment:
 
 def missing() -> str | None:
     """What writing a clip needs and is not installed, as a sentence."""
-    if importlib.util.find_spec("av") is None:
+    try:
+        from av.codec import Codec
+
+        from nitrogen_jax.data.video_write import ENCODER
+
+        Codec(ENCODER, "w")
+    except ImportError:
         return f"clips need av, which is not installed: {install_command('label')}"
+    except ValueError:  # PyAV's UnknownCodecError is one
+        return f"clips need the encoder {ENCODER}, which this av does not have"
     return None
 
 
