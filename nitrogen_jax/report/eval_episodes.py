@@ -11,6 +11,7 @@ from nitrogen_jax.evaluation.agreement import Said
 from nitrogen_jax.evaluation.results import Played, Results
 from nitrogen_jax.evaluation.rollout import FAILURE, SUCCESS
 from nitrogen_jax.evaluation.statistics import summarise
+from nitrogen_jax.extras import install_command
 from nitrogen_jax.report.eval_plots import bar
 from nitrogen_jax.report.eval_tables import duration, flat, share, shown
 from nitrogen_jax.report.html import Html, escape
@@ -34,6 +35,17 @@ def data(results: Results, said: Sequence[Said]) -> dict[str, Any]:
 def links(results: Results) -> dict[str, str]:
     """Task -> id of its part of the page."""
     return {task: f"task-{number}" for number, task in enumerate(shown(results))}
+
+
+def without_clips(results: Results) -> list[str]:
+    """Why there is no clip at all, where there is none."""
+    judged = any(one.outcome in (SUCCESS, FAILURE) for one in results.episodes)
+    if not judged or any(results.file(one.clip) for one in results.episodes):
+        return []
+    return [
+        "No clip lies in the folder. Writing clips needs av where the games are played: "
+        f"{install_command('label')}."
+    ]
 
 
 def panel() -> Html:

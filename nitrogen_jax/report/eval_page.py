@@ -90,6 +90,7 @@ def page(results: Results, others: Sequence[Results] = (), said: Sequence[Said] 
             [
                 "Watch the clips, and say what you saw: it confirms the judge or overrides it. "
                 "The tables above stay the judge's, and nothing is kept until it is exported.",
+                *eval_episodes.without_clips(results),
                 eval_episodes.panel(),
                 *(eval_episodes.task(results, task, link) for task, link in links.items()),
                 Html(f'<script type="application/json" id="data">{data}</script>'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import re
@@ -210,6 +211,20 @@ def test_nothing_played_yet(tmp_path):
     assert "Not played yet: 16 episodes." in text
     assert "Skipped" not in text
     Page(text)
+
+
+def test_clips_lie_in_the_page(tmp_path):
+    pytest.importorskip("av")
+    folder = folders.make(tmp_path / "results", clips=[("supertux/igloo", 1), ("ale/pong", 0)])
+    read = results.read(folder)
+    found = [one for tag, one in Page(eval_page.page(read)).tags if tag == "video"]
+    packed = [base64.b64decode(one["data-src"].partition("base64,")[2]) for one in found]
+    wanted = ["ale__pong-0", "supertux__igloo-1"]  # in the order of their tasks
+    assert packed == [(folder / "clips" / f"{name}.mp4").read_bytes() for name in wanted]
+    assert "No clip lies" not in eval_page.page(read)
+    for path in (folder / "clips").iterdir():
+        path.unlink()
+    assert "No clip lies" in eval_page.page(read)
 
 
 def test_it_is_written_at_once(tmp_path):
