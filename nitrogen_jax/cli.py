@@ -29,6 +29,7 @@ VERBS = {
     "serve": "a policy for other processes and machines, many games at once",
     "play": "a policy plays a game: watched, recorded, also in real time",
     "sim": "unmodified games, frozen and stepped frame by frame",
+    "eval": "a policy on a suite of tasks in games, judged by programs",
     "label": "action labels from videos with a controller overlay",
     "bench": "measure speed",
     "doctor": "check what this machine has and what it lacks",

@@ -206,8 +206,9 @@ def played_to(one: Played) -> dict[str, Any]:
 
 def read_json(path: Path) -> Any:
     """A file of JSON; NitrogenError where it is none."""
+    data = _bytes(path)
     try:
-        return json.loads(_bytes(path), parse_constant=_no_number)
+        return json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise NitrogenError(f"{path} is not JSON: {error}") from None
 

@@ -16,18 +16,26 @@ from nitrogen_jax.evaluation.task import Task
 
 def every() -> Mapping[str, Task]:
     """All tasks by name, sorted."""
-    found = {}
-    for _, name, _ in pkgutil.iter_modules(__path__):
-        for task in importlib.import_module(f"{__name__}.{name}").TASKS:
-            assert task.game.replace("-", "_") == name, f"{task.name} is in {name}.py"
-            found[task.name] = task
-    return dict(sorted(found.items()))
+    modules = sorted(name for _, name, _ in pkgutil.iter_modules(__path__))
+    return dict(sorted((task.name, task) for name in modules for task in _of(name)))
 
 
 def get(name: str) -> Task:
     """A task by its name; NitrogenError with the nearest names."""
+    # Only the file of its game is looked at, where there is one.
+    game = name.partition("/")[0].replace("-", "_")
+    if game in {module for _, module, _ in pkgutil.iter_modules(__path__)}:
+        for task in _of(game):
+            if task.name == name:
+                return task
     tasks = every()
-    if name not in tasks:
-        near = difflib.get_close_matches(name, tasks, n=3, cutoff=0.4) or list(tasks)[:5]
-        raise NitrogenError(f"there is no task {name!r}: perhaps {', '.join(near)}")
-    return tasks[name]
+    near = difflib.get_close_matches(name, tasks, n=3, cutoff=0.4) or list(tasks)[:5]
+    raise NitrogenError(f"there is no task {name!r}: perhaps {', '.join(near)}")
+
+
+def _of(module: str) -> tuple[Task, ...]:
+    """The tasks of one file."""
+    found = importlib.import_module(f"{__name__}.{module}").TASKS
+    for task in found:
+        assert task.game.replace("-", "_") == module, f"{task.name} is in {module}.py"
+    return found
