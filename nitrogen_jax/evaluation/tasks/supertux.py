@@ -12,6 +12,8 @@ from nitrogen_jax.sim.game import Press
 TILE = 32.0  # pixels
 # Tiles from the left edge: behind the first pit, on its far side, and where the level is over.
 PIT, IGLOO = 100 * TILE, 280 * TILE
+# Of the second level: behind the high ground on which its first enemies walk.
+PLATEAU = 90 * TILE
 
 COMMON: dict[str, Any] = {
     "dimensions": 2,
@@ -39,6 +41,16 @@ TASKS = (
         judge=lambda: Finish(far=IGLOO),
         seconds=90.0,
         expert=recorded("supertux__igloo"),
+        **COMMON,
+    ),
+    Task(
+        name="supertux/plateau",
+        goal="Run to the right through the second level, over the plateau with its snowballs.",
+        category="game-specific",
+        level="world1/journey_begins",
+        judge=lambda: Finish(far=PLATEAU, goal=PLATEAU),
+        seconds=40.0,
+        expert=recorded("supertux__plateau"),
         **COMMON,
     ),
 )
