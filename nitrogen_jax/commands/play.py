@@ -78,7 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--curve", type=Path, metavar="DIR", help="server.key, client.key_secret")
     time = parser.add_argument_group("real time")
     time.add_argument("--realtime", action="store_true", help="the game waits for nobody")
-    time.add_argument("--inject-delay", type=float, metavar="MS", help="every chunk comes later")
+    time.add_argument(
+        "--inject-delay", type=float, metavar="MS", help="chunks take this long at least"
+    )
     time.add_argument(
         "--switch", action="store_true", help="chunks do not continue each other, to compare"
     )
@@ -102,9 +104,12 @@ def run(args: argparse.Namespace) -> int:
     from nitrogen_jax.play import runs
     from nitrogen_jax.play.pace import frame_skip
     from nitrogen_jax.sim import catalogue
+    from nitrogen_jax.sim.game import Game
     from nitrogen_jax.training import signals
 
     about = catalogue.get(args.game)
+    if not isinstance(about, Game) and (args.size is not None or args.display is not None):
+        raise NitrogenError(f"{about.title} draws as it does: leave out --size and --display")
     options = {"level": args.level, "window": args.size, "display": args.display}
     options = {name: value for name, value in options.items() if value is not None}
     options |= {"size": (32, 32), "render_mode": "rgb_array", "forbidden": forbidden}

@@ -19,7 +19,7 @@ PARTS = {
     "queue": "a question waits for the policy",
     "infer": "the network",
     "network": "there and back, and what a server does beside the above",
-    "injected": "added by --inject-delay",
+    "injected": "waited to make it --inject-delay in all",
     "slot": "a finished chunk waits for the next step",
     "apply": "the pad handed to the game",
     "game": "the game makes its frames",
@@ -50,7 +50,7 @@ class Latency:
 
 
 class Timed:
-    """A player whose answers are measured, and may be delayed.
+    """A player whose answers are measured, and may be made to take longer.
 
     Pictures are made the policy's size here: a server need not be sent more.
     """
@@ -64,7 +64,7 @@ class Timed:
     ):
         """
         Args:
-            delay: seconds by which every answer comes later.
+            delay: seconds that every answer takes at least.
         """
         self.facts, self._player = player.facts, player
         self._delay, self._clock, self._sleep = delay, clock, sleep
@@ -87,7 +87,7 @@ class Timed:
             whole=(answered - asked) * 1e3,
         )
         if self._delay > 0:
-            self._sleep(self._delay)
+            self._sleep(max(0.0, self.begun + self._delay - answered))
             self.ended = self._clock()
             self.parts["injected"] = (self.ended - answered) * 1e3
         return chunk

@@ -37,7 +37,7 @@ class Lockstep:
         """
         Args:
             execute: actions played of each chunk; None: all.
-            delay: seconds by which every chunk comes later.
+            delay: seconds that every chunk takes at least.
         """
         self._player, self.facts = Timed(player, delay), player.facts
         try:
@@ -71,7 +71,7 @@ class Live:
         Args:
             make: makes the player, in a thread of its own.
             execute, continuous: see `RealTime`.
-            delay: seconds by which every chunk comes later.
+            delay: seconds that every chunk takes at least.
         """
         made: list[Timed] = []
 

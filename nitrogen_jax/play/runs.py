@@ -34,7 +34,7 @@ class Plan:
         execute: actions of each chunk; None: all, in real time half.
         realtime: the game does not wait for the policy.
         continuous: in real time, chunks continue each other.
-        delay: seconds by which every chunk comes later.
+        delay: seconds that every chunk takes at least.
         device: of a person's gamepad.
         paced: the game goes no faster than time; in real time always.
         out: an empty folder for recordings.
@@ -95,6 +95,7 @@ def play(
         stop: asked before each step; True ends everything.
         about: for play.json, beside what came of it.
     """
+    check(plan)
     result, rate = Result(), env.fps / env.frame_skip
     with contextlib.ExitStack() as stack:
         joystick = None
