@@ -13,9 +13,10 @@ EXAMPLES = """\
   nitrogen eval report results/
   nitrogen eval report results/ --against baselines/hold baselines/random
   nitrogen eval report results/ --verdicts verdicts.json
-The page is one file that needs no network: DIR/report.html unless --out says otherwise. In it a
-person confirms or overrides verdicts and exports them as verdicts.json; put into DIR, or named with
---verdicts, they are in the page from the start and compared with the judges'.
+The page is one file that needs no network: DIR/report.html unless --out says
+otherwise. In it a person confirms or overrides verdicts and exports them as
+verdicts.json; put into DIR, or named with --verdicts, they are in the page from
+the start and compared with the judges'.
 Exit code 0: written; 2: bad usage or input."""
 
 
