@@ -63,6 +63,6 @@ def run(args: argparse.Namespace) -> int:
     for name, some in found.items():
         kinds = [kind for kind in some if args.tasks or kind != "task"]
         rows = [tables.difference_row(one) for kind in kinds for one in some[kind]]
-        table = terminal.table(f"{name}, in per cent", tables.DIFFERENCE, rows)
+        table = terminal.table(f"{name}, in per cent (95 %)", tables.DIFFERENCE, rows)
         screen.print(tables.light(table))
     return 0

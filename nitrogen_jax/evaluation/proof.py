@@ -39,11 +39,6 @@ def path(task: Task) -> Path:
     return FOLDER / f"{task.name.replace('/', '__')}.npz"
 
 
-def seed(task: Task) -> int:
-    """The seed that the proof is played with."""
-    return getattr(task, "proof_seed", 0)
-
-
 def player(task: Task) -> Player:
     """Whoever reaches the goal; NitrogenError where there is nobody."""
     if task.scripted:
@@ -59,6 +54,6 @@ def prove(task: Task, env: PadEnv) -> Proof:
     Args:
         env: of `task.make()`; it is left open.
     """
-    number = seed(task)
+    number = getattr(task, "proof_seed", 0)
     reached = rollout.play(task, player(task), number, env)
     return Proof(number, reached, rollout.play(task, players.baseline(task, "idle"), number, env))

@@ -44,6 +44,9 @@ class Writer:
             raise NitrogenError(f"cannot write {self.folder}: {error.strerror}") from None
         try:
             self._lock()
+            for name in ("", ACTIONS, CLIPS):  # halves of a run that was killed
+                for path in (self.folder / name).glob(".*.tmp-*"):
+                    path.unlink(missing_ok=True)
             self.about = self._merged(about)
             found, whole = results.read_episodes(self.folder)
             self._file.truncate(whole)

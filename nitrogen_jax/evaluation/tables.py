@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SUMMARY = ("", "won>", "%>", "95 %>", "progress>", "apart>", "s>")
-DIFFERENCE = ("", "pairs>", "A>", "B>", "A - B>", "95 %>", "better>", "relative>")
+DIFFERENCE = ("", "n>", "A>", "B>", "A - B>", "(A-B)/B>")
 TASK = ("task", "what it is", "s>", "here")
 
 
@@ -44,16 +44,16 @@ def summary_rows(groups: Iterable[Sequence[Summary]]) -> list[tuple[str, ...]]:
 
 
 def difference_row(one: Difference) -> tuple[str, ...]:
-    """Both means in per cent, their difference in points, and how sure that is."""
-    assert None not in (one.a, one.b, one.difference, one.low, one.high, one.better)
+    """Both means in per cent, their difference in points with its interval, and relative to B."""
+    numbers = (one.a, one.b, one.difference, one.low, one.high)
+    assert None not in numbers, f"{one.name} has no pairs"
+    a, b, difference, low, high = (100 * number for number in numbers if number is not None)
     return (
         one.name,
         str(one.pairs),
-        f"{100 * one.a:.0f}",
-        f"{100 * one.b:.0f}",
-        f"{100 * one.difference:+.0f}",
-        f"{100 * one.low:+.0f}..{100 * one.high:+.0f}",
-        f"{one.better:.2f}",
+        f"{a:.0f}",
+        f"{b:.0f}",
+        f"{difference:+.0f} ({low:+.0f}..{high:+.0f})",
         "-" if one.relative is None else f"{one.relative:+.0%}",
     )
 

@@ -130,6 +130,16 @@ def test_every_cut_of_the_file_can_be_gone_on_with(tmp_path):
         assert (tmp_path / EPISODES).read_bytes() == whole
 
 
+def test_half_files_of_a_run_that_was_killed_are_cleared_away(tmp_path):
+    Writer(tmp_path, about()).close()
+    half, whole = tmp_path / "actions" / ".a__x-0.tmp-77.npz", tmp_path / "actions" / "a__x-1.npz"
+    for path in (half, whole):
+        path.write_bytes(b"x")
+    Writer(tmp_path, about()).close()
+    assert not half.exists()
+    assert whole.exists()
+
+
 def test_zeros_after_a_loss_of_power_are_dropped(tmp_path):
     with Writer(tmp_path, about()) as writer:
         writer.add(played(0))
