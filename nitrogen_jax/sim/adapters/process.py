@@ -33,17 +33,17 @@ class WorkerLost(NitrogenError):
 class Worker:
     """A script of `workers/`, run by a Python of its own; see wire.py for the protocol."""
 
-    def __init__(self, python: str, script: str):
+    def __init__(self, python: str, script: str, *words: str):
         self._name = script
         # NOTE: some emulators make files where they are started.
         self._scratch = tempfile.TemporaryDirectory(prefix="nitrogen-", ignore_cleanup_errors=True)
         self._said = Path(self._scratch.name) / "stderr.txt"
         # NOTE: -B: nothing is written beside the package; -s: no packages of the user's home.
-        words = [python, "-B", "-s", str(WORKERS / script)]
+        command = [python, "-B", "-s", str(WORKERS / script), *words]
         try:
             with self._said.open("wb") as said:
                 self._process = subprocess.Popen(
-                    words,
+                    command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=said,

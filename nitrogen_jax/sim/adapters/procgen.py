@@ -8,6 +8,12 @@ right trigger: the first action (fire); X, Y, B, left and right shoulder: the ot
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.gamepad import Pad
 from nitrogen_jax.sim.adapters import directions, procgen_python
 from nitrogen_jax.sim.adapters.worker_env import WorkerEnv
@@ -28,6 +34,34 @@ def levels() -> tuple[str, ...]:
     return LEVELS
 
 
+class Entity(NamedTuple):
+    """A thing of a level: its type, which each game numbers anew, and where it is.
+
+    Places and half sizes are in cells, y up; speeds in cells a frame.
+    """
+
+    kind: int
+    x: float
+    y: float
+    speed_x: float
+    speed_y: float
+    half_width: float
+    half_height: float
+
+
+@dataclass(frozen=True, eq=False)
+class LevelState:
+    """What a game knows of its level.
+
+    Attributes:
+        entities: of which the first is the player.
+        cells: (height, width) int16, the types of what fills them, row 0 at the bottom.
+    """
+
+    entities: tuple[Entity, ...]
+    cells: np.ndarray
+
+
 class ProcgenEnv(WorkerEnv):
     """512 x 512 pixels, 15 frames a second; variables: prev_level_complete, level_seed.
 
@@ -36,6 +70,26 @@ class ProcgenEnv(WorkerEnv):
 
     slug = "procgen"
     script = "procgen_worker.py"
+
+    def __init__(self, *, state: bool = False, **options: Any):
+        """
+        Args:
+            state: whether `level_state` can be asked for, which takes a millisecond a step.
+            options: of `AdapterEnv`.
+        """
+        super().__init__(**options)
+        self._state = state
+
+    def level_state(self) -> LevelState:
+        """What the game knows, for scripted players and judges; the frames are the same without."""
+        if not self._state:
+            raise NitrogenError("there is no state: the environment is made without state=True")
+        told = self._answer["state"]
+        cells = np.frombuffer(told["cells"], "<i2").reshape(told["height"], told["width"])
+        return LevelState(tuple(Entity(*one) for one in told["entities"]), cells)
+
+    def _words(self) -> tuple[str, ...]:
+        return ("--state",) if self._state else ()
 
     def _python(self) -> str:
         return str(procgen_python.python())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ VARIABLES = (
 class Vizdoom:
     """One scenario; an action is a map of the names of its buttons to numbers."""
 
-    def __init__(self):
+    def __init__(self, labels=False):
         self._game, self._level, self._names, self._frame = None, None, [], None
+        self._labels = [] if labels else None  # of what is in sight; None: not asked for
 
     def reset(self, seed, level):
         if self._level != level:
@@ -31,7 +33,7 @@ class Vizdoom:
             self._game.init()
             self._level = level
         self._look()
-        return wire.answer(self._frame, variables=self._facts())
+        return self._answer()
 
     def _open(self, level):
         self.close()
@@ -46,6 +48,7 @@ class Vizdoom:
         game.set_available_game_variables(
             [getattr(vizdoom.GameVariable, name) for name in VARIABLES]
         )
+        game.set_labels_buffer_enabled(self._labels is not None)
         game.set_sound_enabled(False)  # its mixer has been seen to crash
         game.set_audio_buffer_enabled(False)
 
@@ -54,7 +57,7 @@ class Vizdoom:
         reward = game.make_action([action.get(name, 0.0) for name in self._names], frames)
         self._look()
         late, over = game.is_episode_timeout_reached(), game.is_episode_finished()
-        return wire.answer(self._frame, reward, over and not late, self._facts(), late)
+        return self._answer(reward, over and not late, late)
 
     def close(self):
         if self._game is not None:
@@ -64,10 +67,31 @@ class Vizdoom:
         state = self._game.get_state()
         if state is not None:  # there is none after the end
             self._frame = np.array(state.screen_buffer)
+            if self._labels is not None:
+                self._labels = [told(label) for label in state.labels]
+
+    def _answer(self, reward=0.0, done=False, cut=False):
+        answer = wire.answer(self._frame, reward, done, self._facts(), cut)
+        return answer if self._labels is None else {**answer, "labels": self._labels}
 
     def _facts(self):
         variable = vizdoom.GameVariable
         return {name: self._game.get_game_variable(getattr(variable, name)) for name in VARIABLES}
+
+
+def told(label):
+    """A label as a map: where a thing is, in map units and in pixels."""
+    return {
+        "name": label.object_name,
+        "id": label.object_id,
+        "x": label.object_position_x,
+        "y": label.object_position_y,
+        "z": label.object_position_z,
+        "left": label.x,
+        "top": label.y,
+        "width": label.width,
+        "height": label.height,
+    }
 
 
 def buttons(names):
@@ -80,4 +104,4 @@ def buttons(names):
 
 
 if __name__ == "__main__":
-    wire.serve(Vizdoom())
+    wire.serve(Vizdoom(labels="--labels" in sys.argv[1:]))

@@ -2,7 +2,8 @@
 
 Requests: {"do": "reset", "seed": int, "level": str} and {"do": "step", "action": ..., "frames":
 int}. Answers: {"frame": bytes, "shape": [h, w], "reward": float, "done": bool, "cut": bool,
-"variables": {name: number}}, or {"error": one sentence}. A worker ends when its input does.
+"variables": {name: number}} and more of a game's own, or {"error": one sentence}. A worker ends
+when its input does.
 
 NOTE: also loaded by Pythons that have neither this package nor a recent NumPy.
 """
