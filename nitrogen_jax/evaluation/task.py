@@ -86,6 +86,7 @@ class Task:
         expert: plays it; None where none could be written.
         scripted: whether the proof is the expert's play, for games that do not repeat exactly;
             else it is a file of recorded actions.
+        proof_seed: of the proof, and of the idle play beside it.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Task:
     hold: tuple[Press, ...] = (Press(1.0, left=(1, 0)),)
     expert: Expert | None = None
     scripted: bool = False
+    proof_seed: int = 0
 
     def __post_init__(self):
         if self.category not in CATEGORIES:
