@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nitrogen_jax import cli
 from nitrogen_jax.evaluation import results, tasks
 from nitrogen_jax.evaluation.task import Task
+from nitrogen_jax.sim import actions
 
-SHORT, LONGER = "vizdoom/predict-position", "vizdoom/my-way-home"
+SHORT, LONGER = "vizdoom/predict-position", "vizdoom/take-cover"
 needs_vizdoom = pytest.mark.needs("vizdoom")
 
 
@@ -63,7 +64,7 @@ def test_a_run_that_is_ended_leaves_no_game_and_can_be_gone_on_with(tmp_path, ho
     # The first episode is finished, and the game of the second one is on: worker and game.
     until(lambda: lines.exists() and lines.read_bytes().count(b"\n") == 1)
     first = lines.read_bytes()
-    until(lambda: len(below(process.pid)) >= 2)
+    until(lambda: len(below(process.pid)) >= 3)  # Python's own tracker is one, too
     family = below(process.pid)
     process.send_signal(how)
     _, told = process.communicate(timeout=60)
@@ -204,28 +205,34 @@ def test_list(capsys):
     assert all(row["installed"] is (row["lacks"] is None) for row in rows)
 
 
+def play_tiny(out, workers, episodes, capsys):
+    """Plays with the smallest checkpoint; what came of it as JSON."""
+    words = ["--task", SHORT, "--episodes", str(episodes), "--workers", str(workers)]
+    words += ["--batch", "2", "--execute", "9", "--no-clips", "--json", "--out", str(out)]
+    assert cli.main(["eval", "random:test", *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
 @needs_vizdoom
 def test_a_checkpoint_is_served_to_all_workers(tmp_path, capsys):
     pytest.importorskip("jax")
-    folders = []
-    for workers in ("1", "2"):
-        folders.append(tmp_path / workers)
-        words = ["--task", SHORT, "--episodes", "2", "--workers", workers, "--batch", "2"]
-        words += ["--execute", "9", "--no-clips", "--json", "--out", str(folders[-1])]
-        assert cli.main(["eval", "random:test", *words]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert told["about"]["play"] == {"execute": 9, "batch": 2}
-        assert told["about"]["policy"]["about"]["image_size"] == 32
-    assert what_matters(folders[0]) == what_matters(folders[1])
-    lines = what_matters(folders[0])
-    assert [
-        line["outcome"] for line in lines if line["outcome"] not in ("success", "failure")
-    ] == []
-    # The policy does something: what it plays is not what nobody plays.
-    assert (
-        cli.main(["eval", "idle", *words[:4], "--no-clips", "--out", str(tmp_path / "idle")]) == 0
-    )
-    idle = what_matters(tmp_path / "idle")
-    assert all(a["seed"] == b["seed"] for a, b in zip(idle, lines, strict=True))
-    for folder in (folders[0], tmp_path / "idle"):
-        assert os.path.getsize(folder / results.REPORT) > 1000
+    told = play_tiny(tmp_path / "out", 2, 2, capsys)
+    assert told["about"]["play"] == {"execute": 9, "batch": 2}
+    assert told["about"]["policy"]["about"]["image_size"] == 32
+    lines = what_matters(tmp_path / "out")
+    assert {line["outcome"] for line in lines} <= {"success", "failure"}
+    # The policy does something.
+    held = actions.read(tmp_path / "out" / lines[0]["actions"])
+    assert held.shape == (lines[0]["steps"],)
+    assert np.ptp(held.left, axis=0).max() > 0.1
+
+
+@needs_vizdoom
+@pytest.mark.long
+def test_a_checkpoint_plays_the_same_with_any_number_of_workers(tmp_path, capsys):
+    pytest.importorskip("jax")
+    for workers in (1, 2, 3):
+        play_tiny(tmp_path / str(workers), workers, 3, capsys)
+    one = what_matters(tmp_path / "1")
+    assert len({line["frames_hash"] for line in one}) == 3
+    assert one == what_matters(tmp_path / "2") == what_matters(tmp_path / "3")

@@ -24,7 +24,7 @@ from nitrogen_jax.gamepad import neutral
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_server import FACTS, FakeServer
 
-SHORT, LONGER = "vizdoom/predict-position", "vizdoom/my-way-home"  # 8 and 60 s of game time
+SHORT, LONGER = "vizdoom/predict-position", "vizdoom/my-way-home"  # 8 and 60 s of game time at most
 pytestmark = pytest.mark.needs("vizdoom")
 
 
