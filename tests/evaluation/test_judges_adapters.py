@@ -18,6 +18,8 @@ QUICK = {
     "vizdoom/deadly-corridor",
     "vizdoom/predict-position",
     "procgen/maze",
+    "ale/montezuma-key",
+    "airstriker/score",
 }
 
 

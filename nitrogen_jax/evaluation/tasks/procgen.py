@@ -76,7 +76,7 @@ TASKS = (
         "Find the way through a maze to the cheese.",
         "navigation",
         goal(maze, "steps"),
-        20.0,
+        15.0,
         proof_seed=1,  # the maze of seed 0 is one step long
         expert=experts.maze,
     ),

@@ -12,6 +12,7 @@ import ale_py
 import ale_py.roms
 import numpy as np
 
+from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.gamepad import Pad
 from nitrogen_jax.sim.adapters import directions
 from nitrogen_jax.sim.adapters.adapter_env import AdapterEnv
@@ -34,6 +35,12 @@ class AleEnv(AdapterEnv):
     def __init__(self, **options):
         super().__init__(**options)
         self._machine: ale_py.ALEInterface | None = None
+
+    def memory(self) -> np.ndarray:
+        """The console's memory, (128,) uint8, for judges."""
+        if self._machine is None:
+            raise NitrogenError("the console is not running: reset() it")
+        return self._machine.getRAM()
 
     def _start(self, seed: int) -> Mapping[str, float]:
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
