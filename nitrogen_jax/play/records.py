@@ -19,12 +19,13 @@ import logging
 import queue
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
+from nitrogen_jax.data import video
 from nitrogen_jax.data.video_write import VideoWriter
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.files import atomic_path
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 ABOUT = "play.json"
 FOLDERS = ("videos", "debug", "actions")
 _MOST_WAITING = 90  # pictures that wait to be written
+_NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,15 @@ class Take:
         game: the game's title.
         rate: steps a second.
         shift: control steps from a chunk's frame to its first action.
+        hurry: the game does not wait: as little as possible is done while it goes on, and the debug
+            video is drawn afterwards, over the pictures of the clean one.
     """
 
     video_id: str
     game: str
     rate: float
     shift: int
+    hurry: bool = False
 
 
 def begin(out: Path) -> Path:
@@ -87,6 +92,7 @@ class Recorder:
         self._failed: BaseException | None = None
         self._told = False  # that writing failed
         self._pads: list[Pad] = []
+        self._later: list[Seen] = []  # steps without pictures, for a debug video that is to come
         self._size = (0, 0)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self.chunks = 0  # of the label tree, when all is written
@@ -137,7 +143,7 @@ class Recorder:
                     over = seen is None
                 if seen is None:
                     return  # a reset alone is no play
-                writers = _Writers(self._out, self._take, self._size, stack)
+                writers = _Writers(self._out, self._take, self._size, stack, self._later)
                 writers.write(first)
                 while seen is not None:
                     writers.write(seen)
@@ -157,27 +163,54 @@ class Recorder:
             take.video_id, take.game, take.rate, self._size, None, "nitrogen play"
         )
         self.chunks = record.write_tree(self._out / "labels", about, pads)
+        if self._later:
+            self._draw()
+
+    def _draw(self) -> None:
+        """The debug video of a take in a hurry."""
+        name, take = f"{self._take.video_id}.mp4", self._take
+        sketch = Sketch(self._size, take.shift)
+        width, height = self._size
+        path, total = self._out / "debug" / name, len(self._later)
+        frames = video.frames(self._out / "videos" / name)
+        with VideoWriter(path, sketch.size, take.rate, preset="veryfast", total=total) as writer:
+            for frame, seen in zip(frames, self._later, strict=True):
+                # A video has sides of even length.
+                picture = frame.picture()[:height, :width]
+                writer.write(sketch.draw(replace(seen, picture=picture)))
 
 
 class _Writers:
     """The files that take each step."""
 
-    def __init__(self, out: Path, take: Take, size: tuple[int, int], stack: contextlib.ExitStack):
+    def __init__(
+        self,
+        out: Path,
+        take: Take,
+        size: tuple[int, int],
+        stack: contextlib.ExitStack,
+        later: list[Seen],
+    ):
         for name in FOLDERS:
             (out / name).mkdir(exist_ok=True)
         name = f"{take.video_id}.mp4"
         self._sketch = Sketch(size, take.shift)
         path = stack.enter_context(atomic_path(out / "actions" / f"{take.video_id}.jsonl"))
         self._lines: TextIO = stack.enter_context(path.open("w", encoding="utf-8"))
-        writers = (
-            VideoWriter(out / "videos" / name, size, take.rate, preset="veryfast"),
-            VideoWriter(out / "debug" / name, self._sketch.size, take.rate, preset="veryfast"),
-        )
-        self._clean, self._debug = map(stack.enter_context, writers)
+        self._later = later
+        preset = "ultrafast" if take.hurry else "veryfast"
+        clean = VideoWriter(out / "videos" / name, size, take.rate, preset=preset)
+        self._clean, self._debug = stack.enter_context(clean), None
+        if not take.hurry:
+            debug = VideoWriter(out / "debug" / name, self._sketch.size, take.rate, preset=preset)
+            self._debug = stack.enter_context(debug)
 
     def write(self, seen: Seen) -> None:
         self._clean.write(seen.picture)
-        self._debug.write(self._sketch.draw(seen))
+        if self._debug is None:
+            self._later.append(replace(seen, picture=_NO_PICTURE))
+        else:
+            self._debug.write(self._sketch.draw(seen))
         if seen.step:
             self._lines.write(json.dumps(line(seen)) + "\n")
 

@@ -141,7 +141,8 @@ def _episode(
             from nitrogen_jax.sim import record
 
             video_id = record.video_name(plan.slug, env.level, "policy", seed)
-            take = records.Take(video_id, plan.title, rate, mind.facts.action_shift)
+            shift = mind.facts.action_shift
+            take = records.Take(video_id, plan.title, rate, shift, hurry=plan.realtime)
             recorder = stack.enter_context(records.Recorder(plan.out, take))
 
         def see(seen: Seen) -> bool:

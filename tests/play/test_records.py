@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,23 @@ def test_every_file_holds_every_step(tmp_path, make_seen):
     assert (meta.chunk_size, meta.rate, meta.video.source) == (30, 60.0, "nitrogen play")
     np.testing.assert_array_equal(table.actions[0], gamepad.neutral())
     np.testing.assert_allclose(table.actions[1:], gamepad.pack(pads), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (47, 65)])
+def test_in_a_hurry_the_debug_video_is_drawn_afterwards(tmp_path, make_seen, size):
+    seen, found = [make_seen(step, size) for step in range(20)], {}
+    for hurry in (False, True):
+        out = tmp_path / str(hurry)
+        out.mkdir()
+        with Recorder(out, replace(TAKE, hurry=hurry)) as recorder:
+            for one in seen:
+                recorder.see(one)
+        found[hurry] = pictures(out / "debug" / "toy-1.mp4")
+        assert len(pictures(out / "videos" / "toy-1.mp4")) == 20
+        assert list(check_tree(label_tree.open_tree(out / "labels"))) == []
+    assert len(found[True]) == len(found[False]) == 20
+    for one, other in zip(*found.values(), strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 2
 
 
 def test_what_the_policy_wanted_stands_beside_what_a_person_held(tmp_path, make_seen):

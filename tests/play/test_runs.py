@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("av")
 
 from nitrogen_jax import gamepad
-from nitrogen_jax.data import label_tree
+from nitrogen_jax.data import label_tree, video
 from nitrogen_jax.data.label_check import check_tree
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.gamepad import BUTTON_INDEX
@@ -230,7 +230,11 @@ def test_in_real_time_a_policy_that_fails_again_and_again_ends_it(toy, waving, t
     assert result.failed == "the server is silent"
     assert 0 < result.episodes[0]["steps"] < 1000
     assert result.episodes[0]["realtime"]["failed"] == 5
-    assert len(lines(tmp_path, "toy-policy-0")) == result.episodes[0]["steps"]
+    steps = result.episodes[0]["steps"]
+    assert len(lines(tmp_path, "toy-policy-0")) == steps
+    for folder in ("videos", "debug"):
+        path = tmp_path / folder / "toy-policy-0.mp4"
+        assert len(list(video.frames(path, threads=1))) == steps + 1
 
 
 # Real games --------------------------------------------------------------------------------------
