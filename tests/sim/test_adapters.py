@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import time
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -15,7 +16,7 @@ from gymnasium.utils.env_checker import check_env
 import nitrogen_jax.sim  # noqa: F401, registers the environments
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.gamepad import BUTTON_INDEX, NUM_BUTTONS, Pad
-from nitrogen_jax.sim import catalogue, spaces
+from nitrogen_jax.sim import catalogue, spaces, watch
 from nitrogen_jax.sim.adapters import ADAPTERS, procgen, vizdoom
 from nitrogen_jax.sim.adapters.airstriker import held
 from nitrogen_jax.sim.adapters.process import Worker, WorkerLost
@@ -256,6 +257,17 @@ def test_a_worker_that_dies_truncates_the_episode():
         assert frame.shape == (256, 256, 3)
         env.reset(seed=1)
         assert env.step(spaces.idle())[4]["reason"] == ""
+
+
+def test_a_killed_engine_leaves_no_memory():
+    before = watch.held().memory
+    with catalogue.make(installed("vizdoom")) as env:
+        env.reset(seed=1)
+        pid = env._worker._process.pid
+        assert Path(f"/proc/{pid}").exists()
+        os.killpg(pid, signal.SIGKILL)
+        assert env.step(spaces.idle())[4]["reason"] == "crashed"
+    assert not watch.forsaken(watch.held().memory - before)
 
 
 def test_a_closed_environment_leaves_nothing(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from nitrogen_jax.sim import watch
 from nitrogen_jax.sim.errors import (
     BootTimeout,
     GameExited,
@@ -54,9 +55,9 @@ def homes() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("nitrogen-sim-*"))
 
 
-def shared_memory() -> tuple[set[str], int]:
-    """Named shared memory, and the number of segments of the older kind."""
-    return set(os.listdir("/dev/shm")), len(Path("/proc/sysvipc/shm").read_text().splitlines())
+def left_in_memory(before: frozenset[str]) -> frozenset[str]:
+    """Names of shared memory that are new, and that nobody who works beside these tests uses."""
+    return watch.forsaken(watch.held().memory - before)
 
 
 def lives(pid: int) -> bool:
@@ -81,11 +82,11 @@ def own_temporary_folder(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(own_temporary_folder):
-    before, memory = children(), shared_memory()
+    before, memory = children(), watch.held().memory
     yield
     assert children() == before
     assert not homes()
-    assert shared_memory()[0] <= memory[0]
+    assert not left_in_memory(memory)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_nothing_outlives_the_controller(end, tmp_path):
     code = CONTROLLER.replace("END", end)
     words = [sys.executable, "-c", code, str(compiled.program("sdl2")), *displays]
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    memory = shared_memory()
+    memory = watch.held().memory
     with subprocess.Popen(words, stdout=subprocess.PIPE, env=env) as controller:
         told = json.loads(controller.stdout.readline())
         if "sleep" in end:
@@ -201,7 +202,7 @@ def test_nothing_outlives_the_controller(end, tmp_path):
     for name in told["names"]:
         assert not Path(f"/tmp/.X{name[1:]}-lock").exists()
         assert not Path(f"/tmp/.X11-unix/X{name[1:]}").exists()
-    assert shared_memory()[0] <= memory[0]
+    assert not left_in_memory(memory)
 
 
 def test_the_death_of_the_guard_is_the_programs_death():
@@ -230,13 +231,13 @@ def test_files_with_large_numbers():
 
 def test_50_sessions_leave_nothing():
     Session(launch()).close()  # what is loaded once
-    files, memory = open_files(), shared_memory()
+    files, memory = open_files(), watch.held().memory
     for _ in range(50):
         with Session(launch("sdl2", "sleeper")) as session:
             session.step(2)
             assert len(homes()) == 1
     assert open_files() == files
-    assert shared_memory()[0] <= memory[0]
+    assert not left_in_memory(memory)
     assert not homes()
 
 
