@@ -19,13 +19,15 @@ from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.gamepad import Pad
 from nitrogen_jax.sim import games, homes, spaces
 from nitrogen_jax.sim.bindings import MOUSE_BUTTONS, Bindings, Hands
-from nitrogen_jax.sim.errors import GameExited, StepTimeout
+from nitrogen_jax.sim.errors import GameExited, SessionError, StepTimeout
 from nitrogen_jax.sim.game import DISPLAYS, Game, Press
 from nitrogen_jax.sim.launch import Launch
 from nitrogen_jax.sim.pad_env import CRASHED, EXITED, TIMEOUT, Outcome, PadEnv
 from nitrogen_jax.sim.session import Session
 
 log = logging.getLogger(__name__)
+
+PATIENCE_S = 120.0  # of game time until a game that is waited for must be ready
 
 
 class GamepadEnv(PadEnv):
@@ -118,6 +120,7 @@ class GamepadEnv(PadEnv):
         self.session, self._keys = Session(self.launch(seed)), ()
         try:
             self._hands = Hands(self._bindings, self.fps) if self._bindings else None
+            self._wait()
             for press in self._start:
                 self.press(press)
             self._hold(Press(1.0).pad)
@@ -159,6 +162,15 @@ class GamepadEnv(PadEnv):
         if self.session is None:
             raise NitrogenError(f"{self.game.title} is not running: reset() it")
         return self.session
+
+    def _wait(self) -> None:
+        """Goes on until the game has printed that it is ready."""
+        session, begun = self._running(), self.game.begun
+        while begun not in session.log_text():
+            session.step()
+            if session.time > PATIENCE_S:
+                title = self.game.title
+                raise SessionError(f"{title} has not printed {begun!r} in {PATIENCE_S:g} s of play")
 
     def _moves(self) -> bool:
         """Whether the mouse moves, a little in every frame."""

@@ -100,6 +100,7 @@ class Game:
         display: the cheapest of DISPLAYS that it runs on.
         window: (width, height) that it draws at where nothing else is asked for.
         fps: frames a second that it is made for.
+        begun: what it has printed when it is ready for the macro, "" if nothing is waited for.
         start: the macro from the first frame into play, at the end of which an episode begins.
         same_as: button -> buttons that are pressed along with it, for a game that cannot bind
             the first one, such as {"RIGHT_TRIGGER": ("RIGHT_SHOULDER",)}.
@@ -126,6 +127,7 @@ class Game:
     display: str = "dummy"
     window: tuple[int, int] = (640, 480)
     fps: float = 60.0
+    begun: str = ""
     start: tuple[Press, ...] = ()
     same_as: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bindings: Bindings | None = None
