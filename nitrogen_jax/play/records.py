@@ -7,7 +7,7 @@
     OUT/labels/actions/SHARD_.../   the label tree: row i is the pad whose step produced frame i
     OUT/play.json                   how it was made
 
-Each file appears when it is whole. An episode that ends early, for whatever reason, is written up
+Each file appears when it is whole; in real time the debug video comes last. An episode that ends early, for whatever reason, is written up
 to there.
 """
 
