@@ -26,6 +26,16 @@ my $ticks = \\&SDL::get_ticks;
 *SDL::get_ticks = sub {{ $ticks->() + {seed} }};
 # The game's own goes by addresses in memory, which differ from one episode to the next.
 *fastuniq = sub {{ my %seen; grep {{ !$seen{{$_}}++ }} @_ }};
+# For judges: one line of output whenever something has changed, see the notes.
+my ($told, $verify) = ('', \\&verify_if_end);
+*verify_if_end = sub {{
+  $verify->(@_);
+  my ($state) = split ' ', $pdata{{state}};
+  my $now = join ' ', $state, $total_launched_bubbles || 0, $launched_bubble{{p1}} ? 1 : 0,
+    $pdata{{p1}}{{newrootlevel}}, map({{ get_bubble_num($_) }} $tobe_launched{{p1}}),
+    map({{ join ',', $_->{{cx}}, $_->{{cy}}, get_bubble_num($_) }} @{{$sticked_bubbles{{p1}}}});
+  $now ne $told and printf "told %.4f %s\n", $angle{{p1}}, $told = $now;
+}};
 """
 
 
@@ -61,6 +71,9 @@ GAME = Game(
     ),
     notes=(
         "Repeats exactly. Left stick: aim; down: straight up; south: shoot. The seed draws the "
-        "colours. A level that is lost or won goes on with any button."
+        "colours. A level that is lost or won goes on with any button. Its output has a line `told "
+        "ANGLE STATE SHOTS FLYING ROOF COLOUR X,Y,COLOUR ...` for each change: radians from the "
+        "right; game, won or lost; whether a bubble flies; rows that the roof came down; the next "
+        "bubble's colour; and column, row and colour of each bubble."
     ),
 )
