@@ -39,7 +39,7 @@ TASKS = (
         category="navigation",
         level="world1/welcome_antarctica",
         judge=lambda: Finish(far=IGLOO),
-        seconds=90.0,
+        seconds=75.0,
         expert=recorded("supertux__igloo"),
         **COMMON,
     ),
