@@ -58,6 +58,8 @@ def test_idle_fails_in_all_the_time_there_is(task):
 @installed
 @pytest.mark.long
 def test_the_expert_reaches_the_goal_of_another_seed(task):
+    if task.procedural:
+        pytest.skip("the expert loses some of the boards that chance draws")
     with task.make() as env:
         played = rollout.play(task, players.baseline(task, "expert"), 3, env)
         assert played.outcome == rollout.SUCCESS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +39,18 @@ def test_the_proof_reaches_the_goal_and_idle_does_not(task):
     assert held.holds, (held.reached.why, held.idle.why)
     assert held.reached.verdict.progress == 1.0
     assert held.idle.verdict.progress < 0.2
+
+
+@installed
+@pytest.mark.long
+def test_the_replay_says_the_same_as_the_memory():
+    task = TASKS["neverball/goal"]
+    with task.make() as env:
+        played = rollout.play(task, proof.player(task), 0, env)
+        header = (Path(env.session.home) / neverball.REPLAY).read_bytes()[: neverball.HEADER.size]
+    _, _, time, coins, status, _ = neverball.HEADER.unpack(header)
+    assert (coins, status) == (played.verdict.facts["coins"], neverball.GOAL)
+    assert time / 100 == pytest.approx(played.seconds, abs=1.0)
 
 
 @installed
