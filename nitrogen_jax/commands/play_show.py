@@ -147,10 +147,8 @@ def sentences(told: dict[str, Any]) -> list[str]:
     live = told.get("realtime")
     if live is None:
         return found
-    found.append(
-        f"{live['said']}; {live['starved']} slots without an action, {told['overruns']} that took "
-        "longer than their time"
-    )
+    missed = "" if live["starved"] else "; no slot lacked an action"  # else it is said already
+    found.append(f"{live['said']}{missed}; {told['overruns']} slots took longer than their time")
     if live["borders"]:
         found.append(
             f"stick jerk {live['jerk_at_borders']:.3f} at {live['borders']} borders of chunks, "

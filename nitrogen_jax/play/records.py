@@ -7,8 +7,8 @@
     OUT/labels/actions/SHARD_.../   the label tree: row i is the pad whose step produced frame i
     OUT/play.json                   how it was made
 
-Each file appears when it is whole; in real time the debug video comes last. An episode that ends early, for whatever reason, is written up
-to there.
+Each file appears when it is whole; in real time the debug video comes last. An episode that ends
+early, for whatever reason, is written up to there.
 """
 
 from __future__ import annotations
