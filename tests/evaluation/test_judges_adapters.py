@@ -11,6 +11,7 @@ from nitrogen_jax.evaluation.judges import doom_map
 from nitrogen_jax.evaluation.judges.reward import Goal, Lasting, Told
 from nitrogen_jax.sim import catalogue, spaces
 from nitrogen_jax.sim.adapters import ADAPTERS
+from nitrogen_jax.sim.adapters.workers import procgen_state
 
 TASKS = [name for name, task in tasks.every().items() if task.game in ADAPTERS]
 # Those that take a second; the others play for longer until they are decided.
@@ -85,6 +86,33 @@ def test_the_state_of_a_level_follows_the_player():
         assert state.cells.shape == (64, 64)
         with pytest.raises(NitrogenError, match="made without state"):
             silent.level_state()
+
+
+def packed(entities, width: int, cells) -> bytes:
+    """A state as procgen2 saves it."""
+    generator = " ".join(["4294967295"] * 625).encode()
+    string = np.int32(len(generator)).tobytes() + generator
+    words = [np.int32([7]).tobytes(), b"coinrun", bytes(21), string, bytes(4), string]
+    words += [bytes(4 * 16), np.int32(len(entities)).tobytes()]
+    for kind, theme, *floats in entities:
+        words.append(np.float32(floats).tobytes() + np.int32([kind, 3, theme]).tobytes())
+        words.append(bytes(4 * 22))
+    words += [bytes(4 * 19), string, bytes(4 * 9)]
+    grid = [width, len(cells) // width, len(cells), *cells]
+    return b"".join([*words, np.int32(grid).tobytes(), bytes(40)])
+
+
+def test_a_saved_state_is_read_and_a_strange_one_refused():
+    things = [(0, 1, 1.5, 2.5, 0.25, -0.5, 0.5, 0.75), (51, 4, 8.0, 0.5, 0.0, 0.0, 1.0, 1.0)]
+    state = packed(things, 3, [100, 1, 2, 3, 4, 5])
+    told = procgen_state.read(state)
+    assert told["entities"] == [[kind, *floats, theme] for kind, theme, *floats in things]
+    assert (told["width"], told["height"]) == (3, 2)
+    assert np.frombuffer(told["cells"], "<i2").tolist() == [100, 1, 2, 3, 4, 5]
+    with pytest.raises(ValueError, match="0 random generators"):
+        procgen_state.read(state[:4000])
+    with pytest.raises(ValueError, match="a grid of 0 x 0 cells with"):
+        procgen_state.read(state[:-76] + np.int32([0, 0, 7]).tobytes() + state[-64:])
 
 
 # Judges

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from nitrogen_jax.evaluation.task import Expert
 from nitrogen_jax.gamepad import Pad
-from nitrogen_jax.sim.adapters.procgen import LevelState, ProcgenEnv
+from nitrogen_jax.sim.adapters.procgen import Entity, LevelState, ProcgenEnv
 from nitrogen_jax.sim.game import Press
 from nitrogen_jax.sim.pad_env import PadEnv
 
@@ -92,32 +95,87 @@ HEIST_LOCK, HEIST_KEY, HEIST_GEM = 1, 2, 9
 
 
 def heist(env: PadEnv, info: Mapping[str, Any], seed: int) -> Iterator[Pad]:
-    """To the keys that can be reached, then to the locks that they open, then to the gem."""
+    """To the gem, or to a key that can be reached, or to a lock whose key was found."""
     while True:
         state = known(env)
-        kinds = {
-            kind: {(int(one.x), int(one.y)) for one in state.entities if one.kind == kind}
-            for kind in (HEIST_LOCK, HEIST_KEY, HEIST_GEM)
-        }
+        things = [one for one in state.entities if one.kind in (HEIST_LOCK, HEIST_KEY, HEIST_GEM)]
+        missing = {one.theme for one in things if one.kind == HEIST_KEY}
+        goals: dict[int, set[Cell]] = {HEIST_GEM: set(), HEIST_KEY: set(), HEIST_LOCK: set()}
+        shut = set()
+        for one in things:
+            place = int(one.x), int(one.y)
+            if one.kind != HEIST_LOCK or one.theme not in missing:
+                goals[one.kind].add(place)
+            if one.kind == HEIST_LOCK:
+                shut.add(place)
+
+        def free(place: Cell, cells=state.cells, shut=shut) -> bool:
+            return cells[place[1], place[0]] == SPACE and place not in shut
+
         at, size = cell(state), state.cells.shape[::-1]
-
-        def free(place: Cell, cells=state.cells, locks=kinds[HEIST_LOCK]) -> bool:
-            return cells[place[1], place[0]] == SPACE and place not in locks
-
-        for kind in (HEIST_GEM, HEIST_KEY, HEIST_LOCK):
-            found = steps_to(kinds[kind], free, size)
-            step = next_step(found, at)
-            if kinds[kind] and step != (0, 0):
-                break
-        yield _along(state, step)
+        ways = (next_step(steps_to(places, free, size), at) for places in goals.values())
+        yield _along(state, next((step for step in ways if step != (0, 0)), (0, 0)))
 
 
 def _along(state: LevelState, step: Cell) -> Pad:
-    """A step of a player who moves by less than a cell, and must be in the middle to turn."""
+    """A step of a player who slides, and fits through a way only in the middle of it."""
     player = state.entities[0]
-    off_x, off_y = player.x % 1 - 0.5, player.y % 1 - 0.5
-    if step[0] and abs(off_y) > 0.12:
-        return push(0, -np.sign(off_y))
-    if step[1] and abs(off_x) > 0.12:
-        return push(-np.sign(off_x), 0)
-    return push(*step)
+    off = player.x % 1 - 0.5, player.y % 1 - 0.5
+    speed = player.speed_x, player.speed_y
+    # NOTE: towards the middle of the way where that is not where it slides to by itself.
+    back = [0.0 if abs(o + s) < 0.1 else -np.sign(o) for o, s in zip(off, speed, strict=True)]
+    if step[0]:
+        return push(step[0] if abs(off[1]) < 0.2 else 0, 0 if abs(off[1]) < 0.05 else back[1])
+    return push(0 if abs(off[0]) < 0.05 else back[0], step[1] if abs(off[0]) < 0.2 else 0)
+
+
+WAYS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+SOON, PACE, MARGIN = 10, 0.5, 0.35  # frames ahead, cells a frame, cells to keep off
+
+
+def pilot(threats: Collection[int], targets: Collection[int], axis: str) -> Expert:
+    """An expert that keeps clear of threats, else lines up with a target; fires every other frame.
+
+    Args:
+        threats: the types of what must not be touched.
+        targets: the types of what is to be shot.
+        axis: along which it lines up, "x" where shots fly up and "y" where they fly right.
+    """
+
+    def expert(env: PadEnv, info: Mapping[str, Any], seed: int) -> Iterator[Pad]:
+        for step in itertools.count():
+            state = known(env)
+            me, things = state.entities[0], state.entities[1:]
+            near = [one for one in things if one.kind in threats]
+            aims = [one for one in things if one.kind in targets]
+            if axis == "y":
+                aims = [one for one in aims if one.x > me.x]
+            aim = min(aims, key=lambda one: math.dist((one.x, one.y), (me.x, me.y)), default=me)
+            goal = float(getattr(aim, axis) + 3 * getattr(aim, f"speed_{axis}"))
+            size = state.cells.shape[::-1]
+
+            def cost(way: Cell, me=me, near=near, goal=goal, size=size) -> tuple[float, float]:
+                after = getattr(me, axis) + way["xy".index(axis)]
+                return round(_danger(me, way, near, size), 3), abs(after - goal)
+
+            best = min(WAYS, key=cost)
+            calm = cost((0, 0))[0] == 0
+            fires = step % 2 == 0 and (calm or best == (0, 0))
+            yield push(0, 0, "SOUTH") if fires else push(*best)
+
+    return expert
+
+
+def _danger(me: Entity, way: Cell, near: Sequence[Entity], size: tuple[int, int]) -> float:
+    """How bad it is to go somewhere, by what would be touched, the sooner the worse."""
+    total = 0.0
+    for frame in range(1, SOON + 1):
+        x = min(max(me.x + way[0] * PACE * frame, 1.0), size[0] - 1.0)
+        y = min(max(me.y + way[1] * PACE * frame, 1.0), size[1] - 1.0)
+        for one in near:
+            off_x = abs(one.x + one.speed_x * frame - x) - one.half_width - me.half_width
+            off_y = abs(one.y + one.speed_y * frame - y) - one.half_height - me.half_height
+            gap = max(off_x, off_y)
+            if gap < MARGIN:
+                total += (MARGIN - gap) / frame
+    return total

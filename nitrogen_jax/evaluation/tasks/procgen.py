@@ -125,8 +125,9 @@ TASKS = (
         "Destroy the boss ship between the phases in which its shield is up.",
         "combat",
         lambda: Told(lambda info: info["total"], 10),
-        60.0,
+        45.0,
         hold=(Press(1.0, ("SOUTH",)),),
+        expert=experts.pilot((2, 3, 4, 5, 6, 7), (2,), "x"),
     ),
     task(
         "starpilot",
@@ -135,5 +136,6 @@ TASKS = (
         lambda: Told(lambda info: info["total"], 12),
         30.0,
         hold=(Press(1.0, ("SOUTH",)),),
+        expert=experts.pilot((2, 3, 4, 5, 7, 8), (4, 7, 8), "y"),
     ),
 )

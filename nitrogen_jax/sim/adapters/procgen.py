@@ -47,6 +47,7 @@ class Entity(NamedTuple):
     speed_y: float
     half_width: float
     half_height: float
+    theme: int  # which of a type's pictures, such as the colour of a key
 
 
 @dataclass(frozen=True, eq=False)

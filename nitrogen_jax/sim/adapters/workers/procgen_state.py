@@ -12,7 +12,7 @@ import re
 import struct
 
 GENERATOR = re.compile(rb"(?:\d+ ){624}\d+")  # a Mersenne twister as text
-ENTITY_WORDS, TYPE_WORD = 31, 6
+ENTITY_WORDS, TYPE_WORD, THEME_WORD = 31, 6, 8
 NUMBERS, VIEW_WORDS = 16, 9
 
 
@@ -20,8 +20,8 @@ def read(state: bytes) -> dict:
     """The parts of a state that a player or a judge can use.
 
     Returns:
-        entities: [type, x, y, speed along x, along y, half width, half height] each, in cells and
-            cells a frame, y up; the player is the first.
+        entities: [type, x, y, speed along x, along y, half width, half height, theme] each, in
+            cells and cells a frame, y up; the player is the first.
         width, height: of the grid, in cells.
         cells: the types of what fills the cells, a row of `width` after the other from the bottom
             up, as little-endian 16-bit numbers.
@@ -35,7 +35,8 @@ def read(state: bytes) -> dict:
     for _ in range(count):
         floats = struct.unpack_from("<6f", state, at)
         (kind,) = struct.unpack_from("<i", state, at + 4 * TYPE_WORD)
-        entities.append([kind, *floats])
+        (theme,) = struct.unpack_from("<i", state, at + 4 * THEME_WORD)
+        entities.append([kind, *floats, theme])
         at += 4 * ENTITY_WORDS
     at = starts[2][1] + 4 * VIEW_WORDS
     width, height, size = struct.unpack_from("<3i", state, at)
