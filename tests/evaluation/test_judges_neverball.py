@@ -62,17 +62,26 @@ def test_the_expert_reaches_the_goal(task):
 
 
 @installed
-def test_the_begin_of_a_proof_makes_progress_and_idle_none():
-    """The sibling of the long tests: the first coins, in a few seconds."""
+def test_the_first_coins_of_a_proof_are_counted():
+    """The short sibling of the long tests."""
     short = replace(TASKS["neverball/coins"], seconds=3.0, options=TINY)
     with short.make() as env:
-        for player, coins in (
-            (proof.player(short), True),
-            (players.baseline(short, "idle"), False),
-        ):
-            played = rollout.play(short, player, 0, env)
-            assert played.outcome == rollout.FAILURE
-            assert (played.verdict.facts["coins"] > 0) == coins
+        played = rollout.play(short, proof.player(short), 0, env)
+    assert played.outcome == rollout.FAILURE
+    assert 0 < played.verdict.progress < 0.2
+    assert played.verdict.facts["coins"] == round(40 * played.verdict.progress)
+
+
+@installed
+def test_the_proof_rolls_around_the_hole_and_who_rolls_straight_on_falls():
+    hole = replace(TASKS["neverball/hole"], options=TINY)
+    with hole.make() as env:
+        reached = rollout.play(hole, proof.player(hole), 0, env)
+        fallen = rollout.play(hole, players.baseline(hole, "hold"), 0, env)
+    assert (reached.outcome, reached.verdict.progress) == (rollout.SUCCESS, 1.0)
+    assert fallen.outcome == rollout.FAILURE
+    assert fallen.verdict.facts["ended"] == "fall"
+    assert fallen.seconds < 10
 
 
 @installed

@@ -19,13 +19,8 @@ COMMON: dict[str, Any] = {
     "hold": (Press(1.0, left=(0, -1)),),
 }
 
-# (x, z) in the middle of a way that bends to and fro, more and more.
-SLALOM = (
-    *((1.0, -1.0), (1.0, -6.1), (-0.8, -10.1), (-1.5, -12.1), (-0.8, -14.8), (-0.1, -17.4)),
-    *((0.5, -20.2), (1.1, -22.8), (1.8, -25.8), (2.5, -28.9), (1.0, -31.5), (-0.8, -34.0)),
-    *((-1.5, -36.1), (-1.5, -38.2), (-1.1, -40.1), (-0.2, -41.4), (1.2, -42.5), (3.1, -44.1)),
-    *((3.9, -46.4), (3.1, -48.2), (0.8, -49.5), (-0.9, -50.2), (-0.9, -51.9)),
-)
+# (x, z) of a way around the hole in the middle of the floor.
+AROUND = ((1.0, -1.0), (0.0, -5.0), (-1.5, -7.0), (-1.5, -11.0), (0.0, -13.0), (1.0, -17.0))
 
 TASKS = (
     Task(
@@ -49,13 +44,13 @@ TASKS = (
         **COMMON,
     ),
     Task(
-        name="neverball/slalom",
-        goal="Roll 60 m along a way that bends to and fro, without falling down.",
+        name="neverball/hole",
+        goal="Roll around the hole in the middle to the far side, where the goal is.",
         category="navigation",
-        level="easy/slalom",
-        judge=lambda: neverball.along(Route(SLALOM, within=1.0)),
-        seconds=36.0,
-        expert=rolls(follows(SLALOM[1:])),
+        level="easy/hole",
+        judge=lambda: neverball.along(Route(AROUND, within=1.0)),
+        seconds=20.0,
+        expert=rolls(follows(AROUND[1:])),
         **COMMON,
     ),
 )
