@@ -13,8 +13,8 @@ EXAMPLES = """\
   nitrogen sim physics supertux
   nitrogen sim physics freedoom --level E1M2 --seconds 20 --pad random --out physics.html
 It takes about four times the given seconds and more. --out writes a page with the table, a plot of
-the differences and pictures of the same moments. Of freedoom, numbers that its
-judge reads (where the player is) are compared as well.
+the differences and pictures of the same moments. Of freedoom and supertux, numbers
+that judges read (where the player is) are compared as well.
 Exit code 0: pauses change nothing (or the game never repeats exactly); 1: they do; 2: bad usage."""
 
 

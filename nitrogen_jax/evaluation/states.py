@@ -10,7 +10,7 @@ from nitrogen_jax.sim.env import GamepadEnv
 from nitrogen_jax.sim.session import Session
 
 # Game -> the task whose judge knows where its player is, whatever level is played.
-TASKS = MappingProxyType({"freedoom": "freedoom/yard"})
+TASKS = MappingProxyType({"freedoom": "freedoom/yard", "supertux": "supertux/pit"})
 
 
 def reader(slug: str) -> Callable[[GamepadEnv], Mapping[str, float]] | None:
