@@ -41,6 +41,11 @@ def make(slug: str, **options: Any) -> gymnasium.Env:
     if lacking:
         raise NitrogenError(lacking)
     if isinstance(one, Adapter):
+        refused = [name for name in ("window", "display", "bindings", "start") if name in options]
+        if refused:
+            raise NitrogenError(
+                f"{one.title} draws and starts as it does: {refused[0]} cannot be chosen"
+            )
         module, _, name = one.entry.partition(":")
         return getattr(importlib.import_module(module), name)(**options)
     from nitrogen_jax.sim.env import GamepadEnv

@@ -176,6 +176,16 @@ def test_mistakes_are_one_sentence(sim, arguments, words, tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_game_of_pip_has_no_window_to_choose(sim, tmp_path):
+    lacking = catalogue.get("vizdoom").missing()
+    if lacking:
+        pytest.skip(lacking)
+    code, out, err = sim("record", "vizdoom", "--window", "64x64", "--out", tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert "ViZDoom draws and starts as it does: window cannot be chosen" in err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("part", ["list", "check", "record", "bench", "physics"])
 def test_help_has_examples(part, capsys):
     with pytest.raises(SystemExit) as ended:
