@@ -179,3 +179,40 @@ def _danger(me: Entity, way: Cell, near: Sequence[Entity], size: tuple[int, int]
             if gap < MARGIN:
                 total += (MARGIN - gap) / frame
     return total
+
+
+def runner(solid: Collection[int], ground: Collection[int], touch: Collection[int]) -> Expert:
+    """An expert that runs to the right and jumps over what is in its way.
+
+    Args:
+        solid: the types of cells that can be stood on.
+        ground: the types of entities that can be stood on.
+        touch: the types of entities that must not be touched.
+    """
+
+    def expert(env: PadEnv, info: Mapping[str, Any], seed: int) -> Iterator[Pad]:
+        stuck, last = 0, 0.0
+        while True:
+            state = known(env)
+            me = state.entities[0]
+            stuck = stuck + 1 if abs(me.x - last) < 0.02 else 0
+            last = me.x
+            if stuck > 20:  # too high from here: from further back
+                yield from [push(-1, 0)] * 6
+                stuck = 0
+                continue
+            firm = np.isin(state.cells, list(solid))
+            for one in state.entities[1:]:
+                if one.kind in ground:
+                    firm[int(one.y), int(one.x)] = True
+            x, y = int(me.x + me.half_width), int(me.y)
+            wall = firm[y, x + 1]
+            below = np.flatnonzero(firm[:y, x + 1] | (state.cells[:y, x + 1] != SPACE))
+            hole = not len(below) or not firm[below[-1], x + 1]
+            danger = any(
+                one.kind in touch and -0.5 < one.x - me.x < 2.5 and abs(one.y - me.y) < 1.5
+                for one in state.entities[1:]
+            )
+            yield push(1, 1 if wall or hole or danger else 0)
+
+    return expert

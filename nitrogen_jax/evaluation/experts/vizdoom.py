@@ -13,7 +13,7 @@ from typing import Any
 from nitrogen_jax.evaluation.judges.doom_map import Ways, ways
 from nitrogen_jax.evaluation.task import Expert
 from nitrogen_jax.gamepad import DEAD_ZONE, Pad
-from nitrogen_jax.sim.adapters.vizdoom import TURN
+from nitrogen_jax.sim.adapters.vizdoom import TURN, VizdoomEnv
 from nitrogen_jax.sim.game import Press
 from nitrogen_jax.sim.pad_env import PadEnv
 
@@ -55,6 +55,7 @@ def far(info: Mapping[str, Any], label: Label) -> float:
 
 def seen(env: PadEnv, names: Collection[str]) -> list[Label]:
     """What is in sight, of some names."""
+    assert isinstance(env, VizdoomEnv)
     return [label for label in env.labels() if label["name"] in names]
 
 

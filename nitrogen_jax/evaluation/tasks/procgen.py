@@ -95,6 +95,7 @@ TASKS = (
         goal(to_column(COIN, in_cells=True), "columns"),
         20.0,
         hold=LEAP,
+        expert=experts.runner((15, 16), (20,), (2, 3, 5, 6, 7)),
     ),
     task(
         "ninja",
