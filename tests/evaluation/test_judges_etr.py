@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from nitrogen_jax.evaluation import players, proof, rollout
 from nitrogen_jax.evaluation.judges.etr import LENGTH, Reader
 from nitrogen_jax.evaluation.tasks import etr
 from nitrogen_jax.sim import games
+from nitrogen_jax.sim.errors import GameExited
 from nitrogen_jax.sim.game import Press, keys_in_turn
 
 TASKS = {task.name: task for task in etr.TASKS}
@@ -73,10 +75,11 @@ def test_memory_tells_what_the_game_writes_into_its_high_scores():
         keys = ("Return", "Escape", *["Down"] * 6)
         for press in keys_in_turn(*keys, pause=0.5):
             env.press(press)
-        env.session.set_keys({"Return"})
-        assert env.session.wait_exit(20.0) == 0
+        with contextlib.suppress(GameExited):
+            env.press(Press(3.0, keys=("Return",)))
         text = (home / ".etr/highscore").read_text()
     found = re.search(r"\[herr\] (\d+) \[time\] ([\d.]+)", text)
     assert found, text
     assert float(found[1]) == facts["herring"]
-    assert float(found[2]) == pytest.approx(facts["race_seconds"], abs=0.011)
+    # The game writes tenths of a second.
+    assert float(found[2]) == pytest.approx(facts["race_seconds"], abs=0.051)
