@@ -13,7 +13,6 @@ import numpy as np
 
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.labeling.fit.settle import Settled
-from nitrogen_jax.labeling.parser.shipped import is_shipped
 
 if TYPE_CHECKING:
     from nitrogen_jax.labeling.parser.reader import NetReader, NetReading
@@ -27,15 +26,15 @@ def net_reader(readers: str, parser: str | None = None) -> NetReader | None:
     """The network for `LabelOptions.readers`, where it is to read.
 
     "fit" never needs it, "net" and "both" do; with "auto" it is the second reader where there is
-    an accelerator and where there are parameters of it.
+    an accelerator and parameters of one's own. Those of the package are too weak for that: as a
+    second reader they cost more frames than wrong readings.
 
     Args:
         parser: a file of its parameters, or the folder of a run; None: those of this package.
     """
     if readers not in READERS:
         raise NitrogenError(f"readers is {readers!r}, where one of {', '.join(READERS)} is needed")
-    there = parser is not None or is_shipped()
-    if readers == "fit" or (readers == "auto" and not (there and _accelerator())):
+    if readers == "fit" or (readers == "auto" and (parser is None or not _accelerator())):
         return None
     if importlib.util.find_spec("jax") is None:
         raise NitrogenError(f"readers is {readers!r}, and the network needs jax: install '.[jax]'")

@@ -20,8 +20,8 @@ class LabelOptions:
         recheck_seconds: how often it is looked at whether the overlay is still there.
         keep_confidence: frames with less are not valid.
         remap: button -> button of the game's usual binding, for `actions_processed`.
-        readers: "fit", "net", "both" or "auto": the fit, and the net as a second reader where there
-            is an accelerator, see agree.py.
+        readers: "fit", "net", "both" or "auto": the fit, and the net as a second reader where
+            parameters are given and there is an accelerator, see agree.py.
         parser: a file of the network's parameters, or the folder of a run; None: the package's.
         threads: that decode.
         discover: whether an overlay whose skin is not in the library is looked for, too.
