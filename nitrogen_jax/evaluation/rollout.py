@@ -132,8 +132,8 @@ def play(
         raise
     except PolicyError as error:
         return ended(POLICY_ERROR, str(error))
-    except SessionError as error:
-        # The game ended or stood still while its judge was asking it for more.
+    except NitrogenError as error:
+        # The game ended, stood still or could not be read while its judge was asking it for more.
         return ended(CRASH, str(error))
     verdict = last
     return ended(SUCCESS if verdict.success else FAILURE)
