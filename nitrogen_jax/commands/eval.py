@@ -7,10 +7,7 @@ import argparse
 from nitrogen_jax.commands import eval_run, nested
 from nitrogen_jax.errors import NitrogenError
 
-SUMMARY = (
-    "Plays a suite of tasks in unmodified games, judged by programs, and reports how well a policy "
-    "does; or, with one of the words below instead of a policy, something else."
-)
+SUMMARY = "Plays tasks in unmodified games, judged by programs: how good is a policy?"
 
 PARTS = {
     "list": "the tasks, and whether they can be played here",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 
 from nitrogen_jax import cli
-from nitrogen_jax.evaluation import results, tasks
+from nitrogen_jax.commands import eval as command
+from nitrogen_jax.commands import nested
+from nitrogen_jax.evaluation import results, suite, tasks
 from nitrogen_jax.evaluation.task import Task
 from nitrogen_jax.sim import actions
 
@@ -236,3 +239,21 @@ def test_a_checkpoint_plays_the_same_with_any_number_of_workers(tmp_path, capsys
     one = what_matters(tmp_path / "1")
     assert len({line["frames_hash"] for line in one}) == 3
     assert one == what_matters(tmp_path / "2") == what_matters(tmp_path / "3")
+
+
+def test_lines_of_the_readme_and_of_the_help_are_understood():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    found = [
+        shlex.split(line.partition("#")[0].partition("   ")[0])[2:]
+        for line in map(str.strip, (readme + command.EXAMPLES).splitlines())
+        if line.startswith("nitrogen eval ")
+    ]
+    assert len(found) >= 10
+    for first, *rest in found:
+        part = first if first in command.PARTS else "run"
+        parser, _ = nested.module_parser(f"eval_{part}", f"nitrogen eval {first}")
+        args = parser.parse_args(rest)
+        for task in getattr(args, "task", None) or ():
+            assert tasks.get(task)
+        if getattr(args, "suite", None):
+            assert suite.chosen(args.suite)
