@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 import signal
@@ -15,7 +16,7 @@ import pytest
 
 from nitrogen_jax import cli
 from nitrogen_jax.commands import eval as command
-from nitrogen_jax.commands import nested
+from nitrogen_jax.commands import eval_run, nested
 from nitrogen_jax.evaluation import results, suite, tasks
 from nitrogen_jax.evaluation.task import Task
 from nitrogen_jax.sim import actions
@@ -250,8 +251,11 @@ def test_lines_of_the_readme_and_of_the_help_are_understood():
     ]
     assert len(found) >= 10
     for first, *rest in found:
-        part = first if first in command.PARTS else "run"
-        parser, _ = nested.module_parser(f"eval_{part}", f"nitrogen eval {first}")
+        if first in command.PARTS:
+            parser, _ = nested.module_parser(f"eval_{first}", f"nitrogen eval {first}")
+        else:
+            parser = argparse.ArgumentParser()
+            eval_run.add_arguments(parser)
         args = parser.parse_args(rest)
         for task in getattr(args, "task", None) or ():
             assert tasks.get(task)
