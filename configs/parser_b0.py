@@ -18,8 +18,8 @@ This is a narrow network of 0.6 M parameters, 4 times as fast as a b0, for a CPU
         --data.stream.made_up=4000 --data.workers=12 --batch=256 --steps=30000 \\
         --optimizer.rate=1e-3 --optimizer.warmup=1000 --optimizer.decay=20000 --optimizer.ema=0.9995
 
-Measured, 2026-11-30, after short runs of about half a CPU hour, on 744 pairs of frames of 24 made-up
-skins that were never trained on, as faint as 40 %:
+Measured, 2026-11-30, after short runs of about half a CPU hour, on 744 pairs of frames of 24
+made-up skins that were never trained on, as faint as 40 %:
 
   samples | skins | loss | R2 left, right | button F1, onset F1 | accuracy (idle 0.932)
   128,000 |   400 |  2.4 | 0.81, 0.83     | 0.74, 0.69          | 0.970
