@@ -13,6 +13,7 @@ PARTS = {
     "list": "the tasks, and whether they can be played here",
     "compare": "two evaluations: who is better, and how sure that is",
     "prove": "whether judges say success where it is, and failure where it is not",
+    "table": "several evaluations side by side, as Markdown",
     "report": "the page of an evaluation, made anew",
 }
 
