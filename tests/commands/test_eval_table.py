@@ -54,9 +54,7 @@ def test_a_column_for_each(folders, tmp_path):
     lines = page.read_text().splitlines()
     assert "|  | mine | other |" in lines
     assert "| overall | 3/4 (30%..95%), 0.75 | 0/1, 0.00, 1 apart |" in lines
-    fight = (
-        "| `a/fight` | Win \\| not. (combat, 3D, fixed, 9 s) | 1/2, 0.50 | 0/1, 0.00, 1 apart |"
-    )
+    fight = "| `a/fight` | Win \\| not. (combat, 3D, fixed, 9 s) | 1/2, 0.50 | 0/1, 0.00, 1 apart |"
     assert fight in lines
     assert "| `b/walk` | Walk. (navigation, 2D, fixed, 9 s) | 2/2, 1.00 | - |" in lines
     assert "**other**, 2026-01-02: `nitrogen eval other`" in lines
