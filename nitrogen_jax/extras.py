@@ -43,11 +43,12 @@ BESIDE = {"cuda": "jax", "cuda13": "jax", "tpu": "jax", "cluster": "label"}
 
 
 def missing_extra(module: str) -> str | None:
-    """The extra that brings `module`, or None when the module is nobody's extra."""
+    """The smallest extra that brings `module`, or None when the module is nobody's extra."""
     top = module.split(".")[0]
     if top == "jaxlib":
         return "jax"
-    return next((extra for extra, modules in EXTRAS.items() if top in modules), None)
+    found = [extra for extra, modules in EXTRAS.items() if top in modules]
+    return min(found, key=lambda extra: len(EXTRAS[extra]), default=None)
 
 
 def install_command(extra: str) -> str:

@@ -58,6 +58,7 @@ def test_who_brings_a_module():
     assert missing_extra("orbax.checkpoint.v1") == "jax"
     assert missing_extra("jaxlib") == "jax"
     assert missing_extra("pygame") == "window"
+    assert missing_extra("av") == "label", "not all of JAX"
     assert missing_extra("json") is None
 
 
