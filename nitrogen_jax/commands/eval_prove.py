@@ -35,10 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from nitrogen_jax.evaluation import suite
 
     chosen = suite.chosen(args.suite, args.task)
-    lacking = {task.name: why for task in chosen if (why := task.missing())}
-    if args.strict and lacking:
-        first = next(iter(lacking.values()))
-        raise NitrogenError(f"--strict, and {len(lacking)} tasks cannot be played here: {first}")
+    lacking = suite.lacking(chosen, args.strict)
     rows = []
     ready = [task for task in chosen if task.name not in lacking]
     with terminal.progress("proofs", len(ready), "tasks") as advance:

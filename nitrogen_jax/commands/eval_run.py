@@ -69,15 +69,13 @@ def run(args: argparse.Namespace) -> int:
     from nitrogen_jax import terminal
     from nitrogen_jax.evaluation import policies, results, suite
     from nitrogen_jax.evaluation.opened import opened
+    from nitrogen_jax.report import eval_page
     from nitrogen_jax.serving import binding
 
     _check(args)
     is_checkpoint = policies.kind_of(args.policy) == policies.CHECKPOINT
     chosen = suite.chosen(args.suite, args.task)
-    lacking = {task.name: why for task in chosen if (why := task.missing())}
-    if args.strict and lacking:
-        first = next(iter(lacking.values()))
-        raise NitrogenError(f"--strict, and {len(lacking)} tasks cannot be played here: {first}")
+    lacking = suite.lacking(chosen, args.strict)
     args.out = args.out or Path("evals") / re.sub(r"[^\w.-]+", "-", args.policy).strip("-")
     given = {
         "batch": args.batch or _batch_before(args.out) or args.workers,
@@ -95,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             who = stack.enter_context(opened(args.policy, **given))
         stopped = _play(args, chosen, lacking, who)
     found = results.read(args.out)
-    page = _page(args.out)
+    page = eval_page.write(args.out)
     _show(args, found, stopped, page)
     judged = any(one.outcome in ("success", "failure") for one in found.episodes)
     return 1 if stopped or not judged else 0
@@ -141,14 +139,7 @@ def _play(
             return runner.run(plan, writer, advance)
 
 
-def _page(folder: Path) -> Path | None:
-    """The report, made anew."""
-    from nitrogen_jax.report import eval_page
-
-    return eval_page.write(folder)
-
-
-def _show(args: argparse.Namespace, found: Results, stopped: str | None, page: Path | None) -> None:
+def _show(args: argparse.Namespace, found: Results, stopped: str | None, page: Path) -> None:
     from nitrogen_jax import terminal
     from nitrogen_jax.evaluation import statistics, tables
 
@@ -157,7 +148,7 @@ def _show(args: argparse.Namespace, found: Results, stopped: str | None, page: P
     if args.json:
         told = {
             "out": str(args.out),
-            "report": None if page is None else str(page),
+            "report": str(page),
             "stopped": stopped,
             "missing": len(found.missing),
             "about": found.about,
@@ -185,8 +176,7 @@ def _show(args: argparse.Namespace, found: Results, stopped: str | None, page: P
             "saved, and the same command goes on",
             markup=False,
         )
-    if page is not None:
-        notes.print(f"report: {page}", markup=False)
+    notes.print(f"report: {page}", markup=False)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -6,12 +6,12 @@ import argparse
 import contextlib
 import datetime
 import math
-import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nitrogen_jax.commands.sizes import size
 from nitrogen_jax.errors import NitrogenError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     game.add_argument(
         "--episodes", type=int, default=1, metavar="N", help="seeds counting on; default 1"
     )
-    game.add_argument("--size", type=_size, metavar="WxH", help="that it draws at; its own")
+    game.add_argument("--size", type=size, metavar="WxH", help="that it draws at; its own")
     game.add_argument("--display", metavar="D", help="as for 'sim run'; its own")
     game.add_argument(
         "--frame-skip", type=int, metavar="N", help="frames to a step; by the policy's rate"
@@ -312,10 +312,3 @@ def command(args: argparse.Namespace) -> str:
 
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, as in 640x480")
-    return int(match[1]), int(match[2])

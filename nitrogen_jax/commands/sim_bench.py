@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from dataclasses import asdict
 
+from nitrogen_jax.commands.sizes import size
 from nitrogen_jax.errors import NitrogenError
 
 SUMMARY = "Measures games: steps a second, what a frame costs them, and what our side adds."
@@ -25,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=600, metavar="N", help="of each game; 600")
     parser.add_argument(
         "--window",
-        type=_size,
+        type=size,
         nargs="+",
         default=[(256, 256), (640, 480)],
         metavar="WxH",
         help="at which it draws; 256x256 640x480",
     )
     parser.add_argument(
-        "--size", type=_size, default=(256, 256), metavar="WxH", help="of observations; 256x256"
+        "--size", type=size, default=(256, 256), metavar="WxH", help="of observations; 256x256"
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
@@ -73,10 +73,3 @@ def run(args: argparse.Namespace) -> int:
     ours = ("ours ms>", "picture ms>", "our cpu ms>")
     terminal.out().print(terminal.table("", (*columns, *ours), rows))
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, as in 640x480")
-    return int(match[1]), int(match[2])

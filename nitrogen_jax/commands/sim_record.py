@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nitrogen_jax.commands.sizes import size
 from nitrogen_jax.errors import NitrogenError
 
 SUMMARY = "Plays a game with a scripted, random or recorded pad; writes what was seen and pressed."
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--episodes", type=int, default=1, metavar="N", help="of each pad, seeds counting on; 1"
     )
     parser.add_argument(
-        "--window", type=_size, metavar="WxH", help="at which the game draws; its own"
+        "--window", type=size, metavar="WxH", help="at which the game draws; its own"
     )
     parser.add_argument("--display", metavar="D", help="where it draws, as for 'sim run'; its own")
     parser.add_argument(
@@ -135,10 +135,3 @@ def _look(args: argparse.Namespace):
 
     skin = overlay.find_skin(args.skins, args.skin) if args.skins else overlay.made_up(0)
     return overlay.Look(skin, args.overlay_width, args.corner, args.opacity)
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, as in 640x480")
-    return int(match[1]), int(match[2])

@@ -43,8 +43,7 @@ class Baseline:
         elif self.kind == "random":
             self._pads = play.chance(rate, seed)
         elif self.kind == "hold":
-            presses = itertools.cycle(self.task.hold)
-            self._pads = (pad for one in presses for pad in [one.pad] * one.frames(rate))
+            self._pads = play.over_and_over(self.task.hold, rate)
         else:
             assert self.task.expert is not None
             self._pads = self.task.expert(env, self._info, seed)
@@ -62,10 +61,10 @@ class Recorded:
         self._recorded = pads if isinstance(pads, Pad) else actions.read(pads)
 
     def begin(self, env: PadEnv, info: Mapping[str, Any], seed: int) -> None:
-        self._left = iter(range(self._recorded.shape[0]))
+        self._left = play.each(self._recorded)
 
     def step(self, frame: np.ndarray, info: Mapping[str, Any]) -> Pad:
-        return self._recorded[next(self._left)]
+        return next(self._left)
 
 
 def baseline(task: Task, kind: str) -> Player:

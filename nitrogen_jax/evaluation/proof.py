@@ -36,7 +36,12 @@ class Proof:
 
 def path(task: Task) -> Path:
     """The file of recorded actions that reaches the goal, for tasks that are not `scripted`."""
-    return FOLDER / f"{task.name.replace('/', '__')}.npz"
+    return file_of(task.name)
+
+
+def file_of(name: str) -> Path:
+    """The file for a task of that name."""
+    return FOLDER / f"{name.replace('/', '__')}.npz"
 
 
 def player(task: Task) -> Player:
@@ -54,6 +59,6 @@ def prove(task: Task, env: PadEnv) -> Proof:
     Args:
         env: of `task.make()`; it is left open.
     """
-    number = getattr(task, "proof_seed", 0)
-    reached = rollout.play(task, player(task), number, env)
-    return Proof(number, reached, rollout.play(task, players.baseline(task, "idle"), number, env))
+    seed = task.proof_seed
+    reached = rollout.play(task, player(task), seed, env)
+    return Proof(seed, reached, rollout.play(task, players.baseline(task, "idle"), seed, env))

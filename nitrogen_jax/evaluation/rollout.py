@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,10 +12,11 @@ import numpy as np
 
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.evaluation.task import Task, Verdict
-from nitrogen_jax.gamepad import NUM_BUTTONS, Pad, apply_mask, decode, neutral
+from nitrogen_jax.gamepad import Pad, apply_mask
 from nitrogen_jax.sim import spaces
 from nitrogen_jax.sim.errors import LaunchError, SessionError
 from nitrogen_jax.sim.pad_env import CRASHED, TIMEOUT, PadEnv
+from nitrogen_jax.sim.play import idle, stacked
 
 # Outcomes. The last three are nobody's failure and nobody's success.
 SUCCESS, FAILURE = "success", "failure"
@@ -24,7 +25,7 @@ STUCK = "time-out"  # the game showed no frame in time
 POLICY_ERROR = "policy error"  # a wrong shape, NaN, an exception
 OUTCOMES = (SUCCESS, FAILURE, CRASH, STUCK, POLICY_ERROR)
 
-RESTING = decode(neutral())  # a pad () that nobody touches
+RESTING = idle()
 
 
 class PolicyError(NitrogenError):
@@ -127,7 +128,6 @@ def play(
             over = terminated or truncated
             verdict = judge.look(env, info)
             see(env.picture, pad, verdict)
-        last = judge.finish(env, info)
     except ServerGone:
         raise
     except PolicyError as error:
@@ -135,19 +135,7 @@ def play(
     except NitrogenError as error:
         # The game ended, stood still or could not be read while its judge was asking it for more.
         return ended(CRASH, str(error))
-    verdict = last
     return ended(SUCCESS if verdict.success else FAILURE)
-
-
-def stacked(pads: Sequence[Pad]) -> Pad:
-    """Pads of shape () as one of shape (N,)."""
-    buttons = [pad.pressed for pad in pads]
-    left, right = [pad.left for pad in pads], [pad.right for pad in pads]
-    return Pad(
-        np.array(buttons, bool).reshape(-1, NUM_BUTTONS),
-        np.array(left, np.float32).reshape(-1, 2),
-        np.array(right, np.float32).reshape(-1, 2),
-    )
 
 
 def _asked(player: Player, frame: np.ndarray, info: Mapping[str, Any]) -> Pad | None:

@@ -45,6 +45,15 @@ def chosen(suite: str = DEFAULT, names: Sequence[str] = ()) -> list[Task]:
     raise NitrogenError(f"there is no suite {suite!r}: perhaps {', '.join(near)}")
 
 
+def lacking(chosen: Sequence[Task], strict: bool = False) -> dict[str, str]:
+    """The tasks that cannot be played here, and why; with `strict` there must be none."""
+    found = {task.name: why for task in chosen if (why := task.missing())}
+    if strict and found:
+        first = next(iter(found.values()))
+        raise NitrogenError(f"--strict, and {len(found)} tasks cannot be played here: {first}")
+    return found
+
+
 def seed_of(seed: int, task: str, episode: int) -> int:
     """The seed of an episode, 0 to 2**31 - 1: of these three alone, on every machine.
 

@@ -46,12 +46,9 @@ class Judge(Protocol):
         """
 
     def look(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        """After every step, the last one included; the game must not be changed here."""
+        """After every step; the game must not be changed here.
 
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        """Once, after the last step: may let the game go on, to leave it by its menu.
-
-        A `success` of None is a failure: the time was over.
+        After the last one a `success` of None is a failure: the time was over.
         """
 
 

@@ -137,7 +137,9 @@ def measure(
             if name.startswith("real"):
                 run = _real(env, name, pads, read, advance)
             else:
-                moves = [play.idle()] * pads.shape[0] if name == "idle pad" else list(_each(pads))
+                moves = (
+                    [play.idle()] * pads.shape[0] if name == "idle pad" else list(play.each(pads))
+                )
                 run = _lockstep(env, name, moves, rng if "pauses" in name else None, read, advance)
             runs.append(run)
     near = round(NEAR_S * env.fps)
@@ -237,7 +239,7 @@ def _real(env: GamepadEnv, name: str, pads: Pad, read, advance) -> Run:
     session = notes.session
     begin = session.time
     session.set_mode("real")
-    for step, pad in enumerate(_each(pads)):
+    for step, pad in enumerate(play.each(pads)):
         env.hold(pad)
         # The frame that is due then may be a little early or late, and a game may draw more often.
         while session.time < begin + (step + 0.5) / env.fps:
@@ -245,7 +247,3 @@ def _real(env: GamepadEnv, name: str, pads: Pad, read, advance) -> Run:
         notes.note()
         advance(1)
     return notes.run(name)
-
-
-def _each(pads: Pad):
-    return (pads[step] for step in range(pads.shape[0]))

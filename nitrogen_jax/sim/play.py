@@ -84,8 +84,21 @@ def pads(source: Source, about: Playable, rate: float, seed: int) -> Iterator[Pa
     assert source.path is not None
     if source.kind == "human":
         return human.pads(source.path, rate)
-    recorded = actions.read(source.path)
-    return (recorded[step] for step in range(recorded.shape[0]))
+    return each(actions.read(source.path))
+
+
+def each(pads: Pad) -> Iterator[Pad]:
+    """The pads () of a pad (N,), one after the other."""
+    return (pads[step] for step in range(pads.shape[0]))
+
+
+def stacked(pads: Sequence[Pad]) -> Pad:
+    """Pads of shape () as one of shape (N,), also of none."""
+    return Pad(
+        np.array([pad.pressed for pad in pads], bool).reshape(-1, NUM_BUTTONS),
+        np.array([pad.left for pad in pads], np.float32).reshape(-1, 2),
+        np.array([pad.right for pad in pads], np.float32).reshape(-1, 2),
+    )
 
 
 def take(stream: Iterator[Pad], steps: int) -> Pad:
@@ -93,17 +106,18 @@ def take(stream: Iterator[Pad], steps: int) -> Pad:
     found = list(itertools.islice(stream, steps))
     if not found:
         raise NitrogenError("there are no pads to play: a file of at least one row is needed")
-    return Pad(
-        np.stack([pad.pressed for pad in found]),
-        np.stack([pad.left for pad in found]),
-        np.stack([pad.right for pad in found]),
-    )
+    return stacked(found)
 
 
 def script(about: Playable, rate: float) -> Iterator[Pad]:
     """The presses of a game's script, over and over."""
     own = about.script if isinstance(about, Game) else ()
-    for press in itertools.cycle(own or SCRIPT):
+    return over_and_over(own or SCRIPT, rate)
+
+
+def over_and_over(presses: Sequence[Press], rate: float) -> Iterator[Pad]:
+    """Presses one after the other, again and again."""
+    for press in itertools.cycle(presses):
         yield from itertools.repeat(press.pad, press.frames(rate))
 
 

@@ -136,7 +136,7 @@ def test_a_goal_keeps_the_best_progress():
     ways = [judge.look(None, {"there": False, "left": left}) for left in (10.0, 2.0, 6.0)]
     assert [one.progress for one in ways] == [0.0, 0.75, 0.75]
     assert [one.success for one in ways] == [None] * 3
-    there = judge.finish(None, {"there": True, "left": 1.0})
+    there = judge.look(None, {"there": True, "left": 1.0})
     assert (there.success, there.progress, there.facts) == (True, 1.0, {"least steps": 1.0})
 
 

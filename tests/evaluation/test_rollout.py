@@ -59,9 +59,6 @@ class Judge:
         self.ended = info["reason"]
         return Verdict(True if count >= 10 else None, min(1.0, count / 10), {"count": count})
 
-    def finish(self, env, info):
-        return self.look(env, info) if info["frames"] != 3 else Verdict(None, 0.3)
-
 
 class Says:
     """A player that gives what it was told to."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from nitrogen_jax.evaluation.judges import doom
 from nitrogen_jax.evaluation.judges.memory import Memory
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Expert
 from nitrogen_jax.gamepad import Pad
 from nitrogen_jax.sim.game import Press
@@ -150,7 +151,7 @@ def goes(wad: str, places: Sequence[Place], shoots: bool = True) -> Expert:
 
     def play(env: PadEnv, info: Mapping[str, Any], seed: int) -> Iterator[Pad]:
         lines = walls(wad, info["level"])
-        with Memory(env.session.game_pid) as memory:
+        with Memory(session_of(env).game_pid) as memory:
             player = doom.find_player(memory)
             hand = _Hand()
             for place, after in zip(places, [*places[1:], places[-1]], strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nitrogen_jax.evaluation.judges.frozen_bubble import Board, read
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.gamepad import Pad
 from nitrogen_jax.sim.game import Press
 from nitrogen_jax.sim.pad_env import PadEnv
@@ -76,7 +77,7 @@ def worth(board: Board, cell: Cell) -> float:
 
 def plays(env: PadEnv, info: Mapping[str, Any], seed: int) -> Iterator[Pad]:
     """Shoots the best of all shots that the launcher can be turned to, again and again."""
-    while (board := read(env.session.log_text())).state == "game":
+    while (board := read(session_of(env).log_text())).state == "game":
         if board.flying:
             yield Press(1.0).pad
             continue
@@ -92,6 +93,6 @@ def plays(env: PadEnv, info: Mapping[str, Any], seed: int) -> Iterator[Pad]:
         for _ in range(abs(best)):
             yield Press(1.0, left=(-math.copysign(1, best), 0)).pad
         for frame in range(WAIT):
-            if read(env.session.log_text()).shots > board.shots:
+            if read(session_of(env).log_text()).shots > board.shots:
                 break
             yield Press(1.0, ("SOUTH",) if frame < 2 else ()).pad

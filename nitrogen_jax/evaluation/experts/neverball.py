@@ -11,6 +11,7 @@ import numpy as np
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.evaluation.judges import neverball
 from nitrogen_jax.evaluation.judges.memory import Memory
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Expert
 from nitrogen_jax.gamepad import Pad
 from nitrogen_jax.sim.game import Press
@@ -52,7 +53,7 @@ def rolls(start: Callable[[], Aim]) -> Expert:
     def play(env: PadEnv, info: Mapping[str, Any], seed: int) -> Iterator[Pad]:
         aim, level = start(), neverball.Level(env)
         now = level.read()
-        with Memory(env.session.game_pid) as memory:
+        with Memory(session_of(env).game_pid) as memory:
             view = find_view(memory, (now.x, now.y, now.z))
             while True:
                 now = level.read()

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from nitrogen_jax.evaluation.judges.builds import known
 from nitrogen_jax.evaluation.judges.memory import Memory
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Verdict
-from nitrogen_jax.sim.env import GamepadEnv
 from nitrogen_jax.sim.pad_env import PadEnv
 
 PROGRAM = "chromium-bsu"
@@ -40,9 +40,7 @@ class Reader:
     """Reads the hero of a running game; made after each reset."""
 
     def __init__(self, env: PadEnv):
-        assert isinstance(env, GamepadEnv)
-        assert env.session is not None
-        self._pid = env.session.game_pid
+        self._pid = session_of(env).game_pid
         with Memory(self._pid) as memory:
             base, self._at = known(memory, PROGRAM, LAYOUTS)
             self._hero = memory.pointer(base + self._at.hero)
@@ -80,6 +78,3 @@ class Unharmed:
         done = hero.score - self._first.score if self.points else info["time"]
         self._progress = min(1.0, max(0.0, done / (self.points or self.seconds)))
         return Verdict(True if self._progress == 1 else None, self._progress, facts)
-
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)

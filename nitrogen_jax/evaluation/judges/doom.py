@@ -17,6 +17,7 @@ from typing import Any
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.evaluation.judges.memory import Memory
 from nitrogen_jax.evaluation.judges.route import Route
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Verdict
 from nitrogen_jax.sim.pad_env import PadEnv
 
@@ -98,12 +99,12 @@ class Doom:
     _best: float = field(default=0.0, init=False)
 
     def begin(self, env: PadEnv, info: Mapping[str, Any]) -> None:
-        with Memory(env.session.game_pid) as memory:
+        with Memory(session_of(env).game_pid) as memory:
             self._place = find_player(memory)
             self._first = read_player(memory, self._place)
 
     def look(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        with Memory(env.session.game_pid) as memory:
+        with Memory(session_of(env).game_pid) as memory:
             return self.verdict(read_player(memory, self._place))
 
     def verdict(self, now: Person) -> Verdict:
@@ -111,9 +112,6 @@ class Doom:
         self._best = max(self._best, min(1.0, self.done(now, self._first)))
         success = False if now.health <= 0 else (True if self._best >= 1 else None)
         return Verdict(success, self._best, {**self.facts(now), "health": float(now.health)})
-
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)
 
 
 def counts(name: str, needed: int) -> Doom:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from nitrogen_jax.evaluation.judges.builds import known
 from nitrogen_jax.evaluation.judges.memory import Memory
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Verdict
-from nitrogen_jax.sim.env import GamepadEnv
 from nitrogen_jax.sim.pad_env import PadEnv
 
 PROGRAM = "etr"
@@ -64,9 +64,7 @@ class Reader:
     """Reads the race of a running game; made after each reset."""
 
     def __init__(self, env: PadEnv):
-        assert isinstance(env, GamepadEnv)
-        assert env.session is not None
-        self._pid = env.session.game_pid
+        self._pid = session_of(env).game_pid
         with Memory(self._pid) as memory:
             base, self._at = known(memory, PROGRAM, LAYOUTS)
         self._game = base + self._at.game
@@ -116,6 +114,3 @@ class Down:
         if late:
             return Verdict(False, min(way, 0.99), facts)
         return Verdict(True if race.finished else None, 1.0 if race.finished else way, facts)
-
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Verdict
 from nitrogen_jax.sim.pad_env import PadEnv
 
@@ -53,7 +54,7 @@ def read(log: str) -> Board:
             bool(flying),
             roof,
             colour,
-            tuple((*one,) for one in hanging),
+            tuple(hanging),
         )
     except ValueError:
         raise NitrogenError(f"the game has told {lines[-1]!r}, which is no board") from None
@@ -73,13 +74,10 @@ class Bubbles:
         self._done, self._best = done, 0.0
 
     def begin(self, env: PadEnv, info: Mapping[str, Any]) -> None:
-        self._first = len(read(env.session.log_text()).bubbles)
+        self._first = len(read(session_of(env).log_text()).bubbles)
 
     def look(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.verdict(read(env.session.log_text()))
-
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)
+        return self.verdict(read(session_of(env).log_text()))
 
     def verdict(self, now: Board) -> Verdict:
         """Of a board; what hangs after a loss says nothing any more."""

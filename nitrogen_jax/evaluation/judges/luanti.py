@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Verdict
-from nitrogen_jax.sim.env import GamepadEnv
 from nitrogen_jax.sim.pad_env import PadEnv
 
 NUMBER = r"(-?\d+(?:\.\d+)?)"
@@ -55,9 +55,7 @@ class Diary:
     """Everything that was told since the reset, though the log keeps only its end."""
 
     def __init__(self, env: PadEnv):
-        assert isinstance(env, GamepadEnv)
-        assert env.session is not None
-        self._session = env.session
+        self._session = session_of(env)
         self._dug: dict[Deed, None] = {}
         self._placed: dict[Deed, None] = {}
 
@@ -96,9 +94,6 @@ class Deeds:
         done = self.number(told, self._start)
         progress = min(1.0, max(0.0, done / self.needed))
         return Verdict(True if done >= self.needed else None, progress, {self.name: done})
-
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)
 
 
 def dug(told: Told, start: np.ndarray) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.evaluation.judges.memory import Memory
 from nitrogen_jax.evaluation.judges.route import Route
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Verdict
 from nitrogen_jax.sim.pad_env import PadEnv
 
@@ -54,8 +55,8 @@ class Level:
     """Reads a level that is played; made at its start."""
 
     def __init__(self, env: PadEnv):
-        self._pid = env.session.game_pid
-        self._replay = Path(env.session.home) / REPLAY
+        self._pid = session_of(env).game_pid
+        self._replay = Path(session_of(env).home) / REPLAY
         with Memory(self._pid) as memory:
             self.place = find_ball(memory)
             self._worth = worth_of_coins(memory, self.place)
@@ -150,9 +151,6 @@ class Rolls:
             success = False
         facts = {"x": now.x, "z": now.z, "coins": float(now.coins), "ended": ENDINGS[now.ended]}
         return Verdict(success, self._best, facts)
-
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)
 
 
 def coins(needed: int) -> Rolls:

@@ -15,10 +15,9 @@ import numpy as np
 
 from nitrogen_jax.evaluation.judges.builds import known
 from nitrogen_jax.evaluation.judges.memory import Memory
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Verdict
-from nitrogen_jax.sim.env import GamepadEnv
 from nitrogen_jax.sim.pad_env import PadEnv
-from nitrogen_jax.sim.session import Session
 
 LOG = ".openarena/baseoa/games.log"
 NAME = "nitrogen"  # of the player
@@ -62,7 +61,7 @@ class Arena:
     """Who and what is where; made after each reset."""
 
     def __init__(self, env: PadEnv):
-        self._pid = _session(env).game_pid
+        self._pid = session_of(env).game_pid
         with Memory(self._pid) as memory:
             self._base, self._at = known(memory, LIBRARY, LAYOUTS)
 
@@ -167,9 +166,6 @@ class Frags:
         progress = min(1.0, frags / self.needed)
         return Verdict(decided, progress, {"frags": float(frags), "deaths": float(deaths)})
 
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)
-
 
 @dataclass
 class Items:
@@ -195,9 +191,6 @@ class Items:
         way = max(0.0, 1 - self._near / self._first) if self.needed == 1 else 0.0
         return Verdict(None, min(0.99, (taken + way) / self.needed), facts)
 
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)
-
     def _nearest(self) -> float:
         """How far away the nearest one lies, taken or not."""
         me = self._arena.fighter(self._log.player).place
@@ -207,10 +200,4 @@ class Items:
 
 def log_of(env: PadEnv) -> Log:
     """The log of a running game."""
-    return Log(Path(_session(env).home))
-
-
-def _session(env: PadEnv) -> Session:
-    assert isinstance(env, GamepadEnv)
-    assert env.session is not None
-    return env.session
+    return Log(Path(session_of(env).home))

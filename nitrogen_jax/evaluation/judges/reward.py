@@ -32,9 +32,6 @@ class Told:
         progress = min(1.0, max(0.0, done / self.needed))
         return Verdict(True if done >= self.needed else None, progress, {self.name: float(done)})
 
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)
-
 
 @dataclass
 class Goal:
@@ -61,9 +58,6 @@ class Goal:
         done = 1 - self._least / self._first if self._first > 0 else 0.0
         return Verdict(None, min(1.0, max(0.0, done)), facts)
 
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)
-
 
 @dataclass
 class Lasting:
@@ -89,6 +83,3 @@ class Lasting:
         if lost:
             return Verdict(False, progress, facts)
         return Verdict(True if self._lasted >= self.seconds else None, progress, facts)
-
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)

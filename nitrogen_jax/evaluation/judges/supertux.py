@@ -13,6 +13,7 @@ from typing import Any
 
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.evaluation.judges.memory import Memory
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Verdict
 from nitrogen_jax.sim.pad_env import EXITED, PadEnv
 
@@ -74,7 +75,7 @@ class Finish:
         self._best, self._looked, self._x = 0.0, 0.0, 0.0
 
     def begin(self, env: PadEnv, info: Mapping[str, Any]) -> None:
-        with Memory(env.session.game_pid) as memory:
+        with Memory(session_of(env).game_pid) as memory:
             self._functions = class_of(memory)
             self._tux = find_tux(memory, self._functions)
             if self._tux is None:
@@ -92,12 +93,9 @@ class Finish:
         success = True if self._goal is not None and self._x >= self._goal else None
         return Verdict(success, self._best, {"x": self._x, "finished": 0.0})
 
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)
-
     def _where(self, env: PadEnv, time: float) -> float:
         """His x; the last one where he is nowhere, as between his end and a new beginning."""
-        with Memory(env.session.game_pid) as memory:
+        with Memory(session_of(env).game_pid) as memory:
             x = self._read(memory)
             # Who rests may be gone, and his memory not used again yet.
             if x in (None, self._x) and time >= self._looked + LOOK_S:

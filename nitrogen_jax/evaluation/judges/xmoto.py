@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.evaluation.judges.running import session_of
 from nitrogen_jax.evaluation.task import Verdict
-from nitrogen_jax.sim.env import GamepadEnv
 from nitrogen_jax.sim.pad_env import PadEnv
 
 DATABASE = ".local/share/xmoto/xm.db"
@@ -36,9 +36,7 @@ class Completed:
     """Success once the level is completed; there is nothing in between, so progress is 0 or 1."""
 
     def begin(self, env: PadEnv, info: Mapping[str, Any]) -> None:
-        assert isinstance(env, GamepadEnv)
-        assert env.session is not None
-        self._home = Path(env.session.home)
+        self._home = Path(session_of(env).home)
         self._counts = (0, 0)
 
     def look(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
@@ -46,6 +44,3 @@ class Completed:
         completed, lost = self._counts
         facts = {"completed": float(completed), "lost": float(lost)}
         return Verdict(True if completed else None, float(completed > 0), facts)
-
-    def finish(self, env: PadEnv, info: Mapping[str, Any]) -> Verdict:
-        return self.look(env, info)

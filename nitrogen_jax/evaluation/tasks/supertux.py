@@ -30,7 +30,7 @@ TASKS = (
         level="world1/welcome_antarctica",
         judge=lambda: Finish(far=PIT, goal=PIT),
         seconds=30.0,
-        expert=recorded("supertux__pit"),
+        expert=recorded("supertux/pit"),
         **COMMON,
     ),
     Task(
@@ -40,7 +40,7 @@ TASKS = (
         level="world1/welcome_antarctica",
         judge=lambda: Finish(far=IGLOO),
         seconds=75.0,
-        expert=recorded("supertux__igloo"),
+        expert=recorded("supertux/igloo"),
         **COMMON,
     ),
     Task(
@@ -50,7 +50,7 @@ TASKS = (
         level="world1/journey_begins",
         judge=lambda: Finish(far=PLATEAU, goal=PLATEAU),
         seconds=40.0,
-        expert=recorded("supertux__plateau"),
+        expert=recorded("supertux/plateau"),
         **COMMON,
     ),
 )
