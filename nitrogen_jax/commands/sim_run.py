@@ -6,11 +6,11 @@ import argparse
 import contextlib
 import hashlib
 import json
-import re
 import time
 from pathlib import Path
 from typing import Any
 
+from nitrogen_jax.commands import sizes
 from nitrogen_jax.errors import NitrogenError
 
 SUMMARY = "Runs a program in lockstep: a number of frames, with given actions, and what came out."
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fps", type=float, default=60.0, metavar="F", help="of game time; 60")
     parser.add_argument(
-        "--size", type=_size, default=(640, 480), metavar="WxH", help="of the display; 640x480"
+        "--size", type=sizes.size, default=(640, 480), metavar="WxH", help="of the display; 640x480"
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="of the program's randomness; 0"
@@ -184,10 +184,3 @@ def _show(args: argparse.Namespace, result: dict[str, Any]) -> None:
     terminal.out().print(terminal.table(title, ("", "value>"), rows))
     if result["ended"]:
         terminal.console().print(result["ended"], markup=False)
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match or not all(map(int, match.groups())):
-        raise argparse.ArgumentTypeError(f"{text!r} is not WxH in pixels, as in 640x480")
-    return int(match[1]), int(match[2])

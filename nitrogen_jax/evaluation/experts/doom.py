@@ -6,7 +6,6 @@ It reads the player, the monsters and the map's walls where the engine keeps the
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from nitrogen_jax.evaluation.judges import doom
 from nitrogen_jax.evaluation.judges.memory import Memory
 from nitrogen_jax.evaluation.judges.running import session_of
+from nitrogen_jax.evaluation.judges.wad import lumps
 from nitrogen_jax.evaluation.task import Expert
 from nitrogen_jax.gamepad import Pad
 from nitrogen_jax.sim.game import Press
@@ -49,13 +49,11 @@ class Place:
 
 def walls(wad: str | Path, level: str) -> np.ndarray:
     """The lines of a level that block sight, (N, 4) of x, y, x, y: walls and doors."""
-    data = Path(wad).read_bytes()
-    number, directory = struct.unpack_from("<ii", data, 4)
-    lumps = [struct.unpack_from("<ii8s", data, directory + 16 * i) for i in range(number)]
-    first = [name.rstrip(b"\0") for _, _, name in lumps].index(level.encode())
-    own = {name.rstrip(b"\0"): data[at : at + size] for at, size, name in lumps[first : first + 11]}
-    corners = np.frombuffer(own[b"VERTEXES"], "<i2").reshape(-1, 2)
-    lines = np.frombuffer(own[b"LINEDEFS"], "<i2").reshape(-1, 7)
+    found = lumps(wad)
+    first = [name for name, _ in found].index(level)
+    own = dict(found[first : first + 11])
+    corners = np.frombuffer(own["VERTEXES"], "<i2").reshape(-1, 2)
+    lines = np.frombuffer(own["LINEDEFS"], "<i2").reshape(-1, 7)
     blocking = (lines[:, 6] == -1) | (lines[:, 3] != 0)
     return np.concatenate([corners[lines[blocking, 0]], corners[lines[blocking, 1]]], 1).astype(
         float

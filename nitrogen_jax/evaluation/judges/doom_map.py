@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nitrogen_jax.errors import NitrogenError
+from nitrogen_jax.evaluation.judges.wad import lumps
 
 CELL = 16  # map units of a cell's side
 BLOCK = re.compile(r"(\w+)[^{}]*\{([^{}]*)\}")
@@ -92,13 +93,9 @@ def ways(wad: str | Path, goal: tuple[float, float], room: float) -> Ways:
 
 def text_map(wad: str | Path) -> str:
     """The text of the first map of a WAD file."""
-    data = Path(wad).read_bytes()
-    count, start = np.frombuffer(data, "<i4", 2, 4).tolist()
-    for index in range(count):
-        entry = start + 16 * index
-        place, size = np.frombuffer(data, "<i4", 2, entry).tolist()
-        if data[entry + 8 : entry + 16].rstrip(b"\0") == b"TEXTMAP":
-            return data[place : place + size].decode("latin-1")
+    for name, content in lumps(wad):
+        if name == "TEXTMAP":
+            return content.decode("latin-1")
     raise NitrogenError(f"{wad} has no map in the format UDMF")
 
 
