@@ -12,11 +12,14 @@ of row i. Buttons that were masked are not pressed in any of the files.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -130,54 +133,132 @@ def _episode(
 ) -> Take:
     rate = env.fps / env.frame_skip
     video_id = video_name(plan.slug, env.level, source.name, seed)
-    stream = play.pads(source, catalogue.get(plan.slug), rate, seed)
+    about = catalogue.get(plan.slug)
+    stream = play.pads(source, about, rate, seed)
     env.reset(seed=seed)
-    first = env.render()
-    assert first is not None
-    size = first.shape[1::-1]
-    drawn = overlay.Overlay(plan.look, size) if plan.look is not None else None
-    played: list[Pad] = []
     reason, total = "", 0.0
-    with VideoWriter(out / "videos" / f"{video_id}.mp4", size, rate, preset="veryfast") as writer:
-        picture = _shown(first, drawn, play.idle())
-        writer.write(picture)
+    with Tape(out, video_id, about.title, rate, plan.look, plan.tree) as tape:
+        picture = tape.see(env.picture, None)
         advance(1)
-        for pad in _first(stream, round(plan.seconds * rate)):
+        for pad in itertools.islice(stream, round(plan.seconds * rate)):
             if not plan.show(picture):
                 reason = CLOSED
                 break
             pad = gamepad.apply_mask(pad, env.forbidden)
             _, reward, terminated, truncated, info = env.step(spaces.to_action(pad))
-            played.append(pad)
             total += reward
-            picture = _shown(same_size(env.render(), size), drawn, pad)
-            writer.write(picture)
+            picture = tape.see(env.picture, pad)
             advance(1)
             if terminated or truncated:
                 reason = info["reason"] or "terminated"
                 break
-    if not played:
-        raise NitrogenError(f"{video_id}: nothing was played")
-    pads = play.take(iter(played), len(played))
-    actions.write(out / "actions" / f"{video_id}.npz", pads)
-    chunks = 0
-    if plan.tree:
-        about = Labelled(video_id, catalogue.get(plan.slug).title, rate, size, drawn)
-        chunks = write_tree(out / "labels", about, pads)
     return Take(
-        video_id, source.name, seed, len(played) + 1, rate, tuple(size), reason, total, chunks
+        video_id, source.name, seed, tape.frames, rate, tape.size, reason, total, tape.chunks
     )
 
 
-def _first(stream: Iterator[Pad], steps: int) -> Iterator[Pad]:
-    for _, pad in zip(range(steps), stream, strict=False):
-        yield pad
+class Tape:
+    """Writes an episode: its video, its actions, its labels; use it in a `with` block.
+
+    Attributes:
+        frames: that are written so far, one more than pads.
+        size: (width, height) of the pictures.
+        chunks: of the label tree, once the block has ended.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        video_id: str,
+        game: str,
+        rate: float,
+        look: overlay.Look | None = None,
+        tree: bool = True,
+        maker: str = "nitrogen sim record",
+        most: int | None = None,
+    ):
+        """
+        Args:
+            out: a folder with the folders "videos" and "actions".
+            game: as labels call it.
+            rate: steps a second of game time.
+            look: of the overlay; None: none is drawn.
+            tree: whether labels are written.
+            maker: the command that made it.
+            most: frames after which what is seen is passed over; None: never.
+        """
+        self._out, self._video_id, self._game, self._rate = Path(out), video_id, game, rate
+        self._look, self._tree, self._maker, self._most = look, tree, maker, most
+        self._stack = contextlib.ExitStack()
+        self._writer: VideoWriter | None = None
+        self._drawn: overlay.Overlay | None = None
+        self._pads: list[Pad] = []
+        self._kept = True
+        self.size, self.frames, self.chunks = (0, 0), 0, 0
+
+    def __enter__(self) -> Tape:
+        return self
+
+    def see(self, picture: np.ndarray, pad: Pad | None) -> np.ndarray:
+        """Takes the picture (h, w, 3) of the reset (with None), or that which a pad () has made.
+
+        Returns:
+            A copy as it is in the video: with the overlay.
+        """
+        if self._most is not None and self.frames >= self._most:
+            return picture
+        if self._writer is None:
+            self.size = (picture.shape[1], picture.shape[0])
+            self._drawn = None if self._look is None else overlay.Overlay(self._look, self.size)
+            path = self._out / "videos" / f"{self._video_id}.mp4"
+            self._writer = self._stack.enter_context(
+                VideoWriter(path, self.size, self._rate, preset="veryfast")
+            )
+        else:
+            assert pad is not None
+            self._pads.append(pad)
+        shown = same_size(picture, self.size).copy()
+        if self._drawn is not None:
+            self._drawn.draw(shown, play.idle() if pad is None else pad)
+        self._writer.write(shown)
+        self.frames += 1
+        return shown
+
+    def discard(self) -> None:
+        """Nothing of this episode is to be kept."""
+        self._kept = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+        elif not self._kept:
+            # NOTE: a video that ends with an exception leaves no file.
+            self._stack.__exit__(_Discarded, _Discarded(), None)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._pads:
+            empty = NitrogenError(f"{self._video_id}: nothing was played")
+            self._stack.__exit__(NitrogenError, empty, None)
+            raise empty
+        self._stack.close()
+        pads = play.stacked(self._pads)
+        actions.write(self._out / "actions" / f"{self._video_id}.npz", pads)
+        if self._tree:
+            about = Labelled(
+                self._video_id, self._game, self._rate, self.size, self._drawn, self._maker
+            )
+            self.chunks = write_tree(self._out / "labels", about, pads)
 
 
-def _shown(picture: np.ndarray, drawn: overlay.Overlay | None, pad: Pad) -> np.ndarray:
-    if drawn is not None:
-        drawn.draw(picture, pad)
-    return picture
+class _Discarded(Exception):
+    """An episode that is not kept."""
 
 
 def same_size(picture: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
