@@ -153,7 +153,12 @@ def tab(folder: Path) -> Iterator[Tab]:
     if os.geteuid() == 0:
         arguments.insert(1, "--no-sandbox")  # its sandbox does not work for root
     nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    with subprocess.Popen(arguments, start_new_session=True, **nothing) as process:
+    profile.mkdir(parents=True)
+    # It is killed, so that what it puts into a folder for temporary files stays there.
+    surroundings = {**os.environ, "TMPDIR": str(profile)}
+    with subprocess.Popen(
+        arguments, start_new_session=True, env=surroundings, **nothing
+    ) as process:
         try:
             port = _port(profile / "DevToolsActivePort", process)
             socket = websocket.create_connection(

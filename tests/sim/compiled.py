@@ -5,6 +5,7 @@ Their frames carry numbers: pixel i of the first row is number i, 24 bits as red
 
 from __future__ import annotations
 
+import atexit
 import functools
 import shutil
 import subprocess
@@ -36,7 +37,9 @@ NEEDS = {
 
 @functools.cache
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="nitrogen-test-programs-"))
+    folder = Path(tempfile.mkdtemp(prefix="nitrogen-test-programs-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @functools.cache
