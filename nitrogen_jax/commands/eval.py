@@ -12,6 +12,7 @@ SUMMARY = "Plays tasks in unmodified games, judged by programs: how good is a po
 PARTS = {
     "list": "the tasks, and whether they can be played here",
     "compare": "two evaluations: who is better, and how sure that is",
+    "record": "tasks as they are played: videos, actions, labels",
     "prove": "whether judges say success where it is, and failure where it is not",
     "table": "several evaluations side by side, as Markdown",
     "report": "the page of an evaluation, made anew",

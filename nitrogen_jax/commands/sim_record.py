@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nitrogen_jax.commands import looks
 from nitrogen_jax.commands.sizes import size
 from nitrogen_jax.errors import NitrogenError
 
@@ -53,25 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frame-skip", type=int, default=1, metavar="N", help="frames of the game to one; 1"
     )
-    parser.add_argument(
-        "--overlay", action="store_true", help="draw a controller overlay, of a made-up skin"
-    )
-    parser.add_argument(
-        "--skins", type=Path, nargs="+", metavar="DIR", help="draw one of these skins instead"
-    )
-    parser.add_argument("--skin", metavar="NAME", help="its name; the first one")
-    parser.add_argument(
-        "--corner",
-        default="bottom-left",
-        choices=("bottom-left", "bottom-right", "top-left", "top-right"),
-        help="where the overlay lies; bottom-left",
-    )
-    parser.add_argument(
-        "--overlay-width", type=float, default=0.35, metavar="W", help="part of the picture's; 0.35"
-    )
-    parser.add_argument(
-        "--opacity", type=float, default=1.0, metavar="A", help="of the overlay, 0 to 1; 1"
-    )
+    looks.add_arguments(parser)
     parser.add_argument("--no-labels", action="store_true", help="no label tree, only actions")
     parser.add_argument("--json", action="store_true", help="print what was recorded as JSON")
 
@@ -91,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         episodes=args.episodes,
         options=_options(args),
-        look=_look(args),
+        look=looks.look(args),
         tree=not args.no_labels,
     )
     frames = len(plan.sources) * args.episodes * (1 + args.seconds * about.fps / args.frame_skip)
@@ -124,14 +107,3 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     names = ("level", "window", "display", "frame_skip")
     found = {name: getattr(args, name) for name in names}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _look(args: argparse.Namespace):
-    if not args.overlay and args.skins is None:
-        if args.skin is not None:
-            raise NitrogenError("--skin names one of --skins, which are not given")
-        return None
-    from nitrogen_jax.sim import overlay
-
-    skin = overlay.find_skin(args.skins, args.skin) if args.skins else overlay.made_up(0)
-    return overlay.Look(skin, args.overlay_width, args.corner, args.opacity)

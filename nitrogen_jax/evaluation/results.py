@@ -204,6 +204,14 @@ def played_to(one: Played) -> dict[str, Any]:
     return dataclasses.asdict(one) | {"facts": dict(one.facts)}
 
 
+def plain(value: object) -> float | str:
+    """A judge's fact as JSON can say it."""
+    if isinstance(value, str):
+        return value
+    number = float(value)  # type: ignore[arg-type]
+    return number if math.isfinite(number) else str(number)
+
+
 def read_json(path: Path) -> Any:
     """A file of JSON; NitrogenError where it is none."""
     data = _bytes(path)

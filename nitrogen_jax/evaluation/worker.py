@@ -14,7 +14,7 @@ import numpy as np
 
 from nitrogen_jax.data import worker_process
 from nitrogen_jax.errors import NitrogenError
-from nitrogen_jax.evaluation import clips, rollout, tasks
+from nitrogen_jax.evaluation import clips, results, rollout, tasks
 from nitrogen_jax.evaluation.policies import Source
 from nitrogen_jax.evaluation.results import ACTIONS, CLIPS, Played
 from nitrogen_jax.evaluation.rollout import CRASH, STUCK, Episode, Player, ServerGone
@@ -135,7 +135,7 @@ class Stage:
             seed=job.seed,
             outcome=episode.outcome,
             progress=float(episode.verdict.progress),
-            facts={name: _plain(value) for name, value in episode.verdict.facts.items()},
+            facts={name: results.plain(value) for name, value in episode.verdict.facts.items()},
             steps=episode.steps,
             frame_skip=skip,
             seconds=float(episode.seconds),
@@ -202,11 +202,3 @@ def _watching(
 def _file(folder: str, job: Job, suffix: str) -> str:
     stem = Played(task=job.task, episode=job.episode, seed=0, outcome="").stem
     return f"{folder}/{stem}.{suffix}"
-
-
-def _plain(value: object) -> float | str:
-    """A fact as JSON can say it."""
-    if isinstance(value, str):
-        return value
-    number = float(value)  # type: ignore[arg-type]
-    return number if np.isfinite(number) else str(number)
