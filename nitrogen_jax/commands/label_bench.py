@@ -17,6 +17,7 @@ EXAMPLES = """\
   nitrogen label bench --skins skins/ --traces pads.npz --clips 60 --seconds 20 --out bench/
   nitrogen label bench --skins a/ --overlay-skins a/ b/ --traces pads.npz --out bench/
   nitrogen label bench --skins skins/ --skins-unknown --traces pads.npz --out bench/
+  nitrogen label bench --skins skins/ --traces pads.npz --each --out bench/
   nitrogen label bench --skins skins/ --video clip.mp4 --truth clip.parquet --out bench/
 Clips are 720p30 at 1.5 Mbit/s to 1080p60 at 6 Mbit/s, H.264 and VP9, a tenth without an overlay, a
 tenth with a made-up skin that the locator is not given, a fifth over a static display. Without
@@ -32,7 +33,7 @@ PRESETS = (
 # What is written down: all that makes a difference and is no place on this machine.
 SETTINGS = (
     *("clips", "seconds", "seed", "lag", "travel", "width", "opacity", "min_confidence"),
-    *("preset", "skins_unknown", "without", "readers", "parser"),
+    *("preset", "skins_unknown", "without", "readers", "each", "parser"),
 )
 
 
@@ -75,6 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         choices=STEPS,
         help="a step that is left out, to see what it is worth; may be repeated",
+    )
+    parser.add_argument(
+        "--each",
+        action="store_true",
+        help="a second table: without each of these steps, one at a time, and with each reader",
     )
     parser.add_argument(
         "--readers", choices=["auto", "fit", "net", "both"], default="auto", help="auto"
@@ -127,6 +133,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         names = ("", *(f"{title}>" for _, title in reports.COLUMNS))
         screen.print(terminal.table(f"{len(results)} clips", names, reports.rows(content)))
+        if content["each"]:
+            each = reports.rows_of_each(content)
+            screen.print(terminal.table("one thing at a time", names, each))
         cpu = content["cpu_seconds_per_hour"]
         said = ", ".join(f"{stage} {seconds:,.0f}" for stage, seconds in cpu.items())
         screen.print(f"CPU-seconds per hour of video: {said or '-'}", markup=False)
@@ -143,6 +152,8 @@ def _tell_faults(skins) -> None:
 def _check(args: argparse.Namespace) -> None:
     if bool(args.video) != bool(args.truth) or (args.video and len(args.video) != len(args.truth)):
         raise NitrogenError("--video and --truth: give both, one table for each video")
+    if args.each and args.video:
+        raise NitrogenError("--each is for clips that are made here: leave out --video")
     for name, least in (("clips", 1), ("workers", 1), ("lag", 0), ("seed", 0)):
         value = getattr(args, name)
         if value is not None and value < least:
@@ -196,8 +207,9 @@ def _clips(args: argparse.Namespace, known, options) -> list[dict[str, Any]]:
         args.clips, args.seconds, args.seed, known, drawn, pads, recipe, args.skins_unknown
     )
     setting = run.Setting(
-        known, args.skins_unknown, args.footage, args.preset, args.keep, options, args.out
-    )
+        known, args.skins_unknown, args.footage, args.preset, args.keep, options, args.out,
+        args.each,
+    )  # fmt: skip
     workers = min(args.workers or os.cpu_count() or 1, len(cases))
     with terminal.progress("clips", len(cases), "clips") as advance:
         return run.run_all(cases, setting, workers, advance)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 READERS = ("fit", "net", "both", "auto")
 APART = 0.2  # travels by which two readings of a stick may differ
+SURE_PLACE = 0.9  # of a map's mass that is at one place
+SURE_PRESS = 0.9  # of a press: twice the distance of its probability from a half
+OFTEN = 0.03  # of the frames in which the network is sure of an element
+FEW = 2  # frames that are not often
 DOUBTED = 0.5  # of the least usable confidence, that of a frame in which the readers disagree
 
 
@@ -66,10 +70,24 @@ def combine(fit: Settled, net: NetReading, usable: float, readers: str = "both")
 
 
 def disagree(fit: Settled, net: NetReading) -> np.ndarray:
-    """(N,) bool: a stick more than APART from each other, or a button, of what the network sees."""
+    """(N,) bool: a stick more than APART from each other, or a button, of what the network sees.
+
+    The network has a say only where it is sure, and only about what it can read: an element on
+    which it differs from the fit time and again is one that it does not understand.
+    """
     apart = np.zeros(fit.states.number, bool)
     for side, name in enumerate(("left", "right")):
         if net.sticks[side]:
             gap = getattr(fit.states, name) - getattr(net.states, name)
-            apart |= np.hypot(*gap.T) > APART
-    return apart | ((fit.states.buttons != net.states.buttons) & net.buttons).any(1)
+            differs = np.hypot(*gap.T) > APART
+            apart |= _telling(differs, net.sure_sticks[:, side] >= SURE_PLACE)
+    for at in np.flatnonzero(net.buttons):
+        differs = fit.states.buttons[:, at] != net.states.buttons[:, at]
+        apart |= _telling(differs, net.sure_buttons[:, at] >= SURE_PRESS)
+    return apart
+
+
+def _telling(differs: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """Where an element's readings differ, if that says something about the frame."""
+    found = differs & sure
+    return found if found.sum() <= max(OFTEN * sure.sum(), FEW) else np.zeros_like(found)

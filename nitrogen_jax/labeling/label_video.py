@@ -51,6 +51,12 @@ def _net(readers: str, parser: str | None) -> NetReader | None:
     return agree.net_reader(readers, parser)
 
 
+def _net_of(options: LabelOptions) -> NetReader | None:
+    """The network, loaded once whether it reads alone or not."""
+    alone = options.readers == "net"
+    return _net("both" if alone else options.readers, options.parser)
+
+
 def label_video(
     path: Path,
     library: Library,
@@ -66,7 +72,20 @@ def label_video(
     Raises:
         VideoFailure: it has no labels; the cause says why.
     """
-    options = options or LabelOptions()
+    return label_ways(path, library, [options or LabelOptions()], advance)[0]
+
+
+def label_ways(
+    path: Path,
+    library: Library,
+    ways: Sequence[LabelOptions],
+    advance: Callable[[int], None] = lambda frames: None,
+) -> list[VideoLabels]:
+    """The labels of a video as several options have it, of which all but the first only read.
+
+    It is decoded and its overlay is located once, as the first ones say; CPU seconds are theirs.
+    """
+    options = ways[0]
     clock = _Clock()
     with clock.stage("locate"):
         sampled = _sampled(path, options)
@@ -78,7 +97,9 @@ def label_video(
             parts = None
             none = failure
     if parts is not None:
-        return _read(path, library, _Reader(parts, options), parts, clock, advance, options)
+        models: dict = {}
+        readers = [_Reader(parts, one, models) for one in ways]
+        return _read(path, library, readers, parts, clock, advance)
     with clock.stage("discover"):
         try:
             made = discover(path, sampled.pictures, options.box)
@@ -86,8 +107,8 @@ def label_video(
             raise VideoFailure("damaged", f"video {path}: {error.reason}") from None
     if made is None:
         raise VideoFailure(none.cause, f"{none}, nor does anything move like the sticks of one")
-    reader = MadeReader(made)
-    return _read(path, library, reader, reader.parts, clock, advance, options)
+    reader = MadeReader(made, options)
+    return _read(path, library, [reader], reader.parts, clock, advance) * len(ways)
 
 
 def _sampled(path: Path, options: LabelOptions) -> Sampled:
@@ -141,20 +162,22 @@ def _found(
 def _read(
     path: Path,
     library: Library,
-    reader: _Reader | MadeReader,
+    readers: Sequence[_Reader] | Sequence[MadeReader],
     parts: Sequence[Part] | Sequence[MadePart],
     clock: _Clock,
     advance: Callable[[int], None],
-    options: LabelOptions,
-) -> VideoLabels:
-    """What the parts of a video show."""
+) -> list[VideoLabels]:
+    """What the parts of a video show, as each of some readers has it."""
     times: list[float] = []
     size: tuple[int, int] | None = None
+    first, others = readers[0], readers[1:]
     try:
-        for block in clock.over("decode", blocks.read(path, _cutter(parts), options.threads)):
+        for block in clock.over("decode", blocks.read(path, _cutter(parts), first.options.threads)):
             times += block.times
             size = block.size
             with clock.stage("read"):
+                first.take(block)
+            for reader in others:
                 reader.take(block)
             advance(len(block.times))
     except video.Damaged as error:
@@ -163,10 +186,20 @@ def _read(
         raise VideoFailure("size_changes", f"video {path}: {error}") from None
     if size is None:
         raise VideoFailure("no_picture", f"video {path}: no frame of it can be decoded")
-    if not reader.segments:
+    if not first.segments:
         raise VideoFailure("no_overlay", f"video {path}: nothing on its overlay moves")
-    states, confidence = reader.finished(len(times))
-    stamps = np.array(times)
+    cpu = dict(clock.seconds)
+    return [_labels(library, reader, np.array(times), size, cpu) for reader in readers]
+
+
+def _labels(
+    library: Library,
+    reader: _Reader | MadeReader,
+    stamps: np.ndarray,
+    size: tuple[int, int],
+    cpu_seconds: dict[str, float],
+) -> VideoLabels:
+    states, confidence = reader.finished(len(stamps))
     rate = (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0
     warnings = []
     if len(stamps) > 2:
@@ -178,16 +211,16 @@ def _read(
     elif any(_cut_off(segment, library) for segment in reader.segments):
         warnings.append("the overlay leaves the picture")
     return VideoLabels(
-        len(times),
+        len(stamps),
         float(rate),
         stamps,
         size,
         tuple(reader.segments),
         states,
         confidence,
-        confidence >= options.keep_confidence,
+        confidence >= reader.options.keep_confidence,
         tuple(warnings),
-        dict(clock.seconds),
+        cpu_seconds,
     )
 
 
@@ -219,12 +252,15 @@ def _cutter(parts: Sequence[Part] | Sequence[MadePart]) -> blocks.Cutter:
 class _Reader:
     """Reads blocks and puts what they show together."""
 
-    def __init__(self, parts: Sequence[Part], options: LabelOptions):
-        self.parts, self.options = parts, options
-        self.net = _net(options.readers, options.parser)
+    def __init__(self, parts: Sequence[Part], options: LabelOptions, models: dict):
+        """
+        Args:
+            models: of each part, filled as they are needed; readers may share them.
+        """
+        self.parts, self.options, self._models = parts, options, models
+        self.net = _net_of(options)
         self.segments: list[Segment] = []
         self._done: list[tuple[int, States, np.ndarray]] = []
-        self._models: dict = {}
 
     def take(self, block: blocks.Block) -> None:
         """Reads a block of frames of one part."""
@@ -240,9 +276,9 @@ class _Reader:
             return
         without = self.options.without
         readings = read(models, block.crops, block.region, found.opacity, without)
-        settled = settle(models, readings, "settle" in without)
+        settled = settle(models, readings, without)
         if self.net is not None:
-            second = self.net.read(found.skin, found.at, found.opacity, block)
+            second = self.net.read(found.skin, found.at, found.opacity, block, without)
             least, readers = self.options.keep_confidence, self.options.readers
             settled = agree.combine(settled, second, least, readers)
         self._done.append((block.first, settled.states, settled.confidence))

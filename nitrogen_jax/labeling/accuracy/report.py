@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nitrogen_jax.labeling.accuracy.score import summary
+from nitrogen_jax.labeling.accuracy.score import BINS, summary
 
 COLUMNS = (
     ("clips", "clips"),
@@ -28,7 +28,8 @@ def report(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     overall: clips of known skins and without an overlay, or all clips where no skin is known; core:
     those of them within the bounds in which labels are meant to be good; all_frames: overall
     without dropping unsure frames; unknown: clips whose skin the locator was not given; skins:
-    overall by name; cpu: CPU-seconds per hour of video.
+    overall by name; cpu: CPU-seconds per hour of video; reliability: how many frames of overall
+    are right, by confidence; each: what one difference makes, where that was asked for.
     """
     unknown = [one for one in results if one["kind"] == "unknown"]
     known = [one for one in results if one["kind"] != "unknown"]
@@ -44,8 +45,38 @@ def report(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "unknown": summary(unknown) if unknown else None,
         "skins": {name: summary([one for one in known if one["skin"] == name]) for name in skins},
         "cpu_seconds_per_hour": _cpu(results),
+        "reliability": _reliability([one for one in known if one["kind"] != "none"]),
+        "each": _each(known),
         "clips": list(results),
     }
+
+
+def _each(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Name of a difference -> {overall, all_frames}."""
+    names = {name: None for one in results for name in one.get("each", {})}
+    found = {}
+    for name in names:
+        clips = [{**one, **one["each"][name]} for one in results if name in one.get("each", {})]
+        whole = [{**one, "score": one.get("score_all")} for one in clips]
+        found[name] = {"overall": summary(clips), "all_frames": summary(whole)}
+    return found
+
+
+def _reliability(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each tenth of confidence: frames, and the share of them that are right."""
+    counts = [one["reliability"] for one in results if one.get("reliability")]
+    found = []
+    for at in range(BINS if counts else 0):
+        frames, right = (sum(one[kind][at] for one in counts) for kind in (0, 1))
+        found.append(
+            {
+                "from": at / BINS,
+                "to": (at + 1) / BINS,
+                "frames": frames,
+                "right": right / frames if frames else None,
+            }
+        )
+    return found
 
 
 def _cpu(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -67,6 +98,13 @@ def rows(content: Mapping[str, Any]) -> list[list[str]]:
         for name, metrics in groups
         if metrics is not None
     ]
+
+
+def rows_of_each(content: Mapping[str, Any]) -> list[list[str]]:
+    """What one difference makes: of the frames that are kept (COLUMNS), for a second table."""
+    groups = [("as it is", content["overall"])]
+    groups += [(name, found["overall"]) for name, found in content["each"].items()]
+    return [[name, *(_cell(metrics, key) for key, _ in COLUMNS)] for name, metrics in groups]
 
 
 def _cell(metrics: Mapping[str, Any], key: str) -> str:

@@ -16,12 +16,13 @@ import numpy as np
 from nitrogen_jax.data import worker_process
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.files import atomic_path
+from nitrogen_jax.labeling.accuracy import each
 from nitrogen_jax.labeling.accuracy.plans import Case, core, given
-from nitrogen_jax.labeling.accuracy.score import score
-from nitrogen_jax.labeling.label_video import label_video
+from nitrogen_jax.labeling.accuracy.score import reliability, score
+from nitrogen_jax.labeling.label_video import label_ways
 from nitrogen_jax.labeling.locate.locate import iou
 from nitrogen_jax.labeling.options import LabelOptions
-from nitrogen_jax.labeling.result import UNKNOWN_SKIN, VideoFailure
+from nitrogen_jax.labeling.result import UNKNOWN_SKIN, VideoFailure, VideoLabels
 from nitrogen_jax.labeling.skins.library import Library
 from nitrogen_jax.labeling.skins.skin import States
 from nitrogen_jax.labeling.synth import clips
@@ -40,6 +41,7 @@ class Setting:
         footage: folder of videos and images, None for made-up pictures.
         preset: x264's.
         keep: whether videos stay.
+        each: whether it is told what each step is worth.
     """
 
     known: Library
@@ -49,6 +51,7 @@ class Setting:
     keep: bool
     options: LabelOptions
     out: Path
+    each: bool = False
 
 
 def run_all(
@@ -95,6 +98,7 @@ def _before(path: Path, case: Case, setting: Setting) -> dict[str, Any] | None:
     same = isinstance(result, dict) and all(
         result.get(name) == value for name, value in wanted.items()
     )
+    same = same and ("each" in result or not setting.each)
     return result if same else None
 
 
@@ -139,7 +143,8 @@ def clip(case: Case, setting: Setting) -> dict[str, Any]:
     box = None if case.skin is None else case.plan.at.box(case.skin)
     buttons = () if case.skin is None else case.skin.buttons
     library = given(case, setting.known, setting.skins_unknown)
-    result = label_and_score(path, library, setting.options, did, buttons, box)
+    label = score_each if setting.each else label_and_score
+    result = label(path, library, setting.options, did, buttons, box)
     result |= {
         "name": case.plan.name,
         "kind": case.kind,
@@ -171,22 +176,62 @@ def label_and_score(
         true: of every frame; those that the video has more or fewer of are not compared.
         box: where the overlay is; None where that is not known, or where there is none.
     """
+    return _scored(path, library, [options], true, buttons, box)[0]
+
+
+def score_each(
+    path: Path,
+    library: Library,
+    options: LabelOptions,
+    true: States,
+    buttons: Sequence[str],
+    box: tuple[float, float, float, float] | None,
+) -> dict[str, Any]:
+    """The same, and under "each" what it says where one thing is different."""
+    read, placed = each.ways(options), each.elsewhere(options)
+    first, *others = _scored(path, library, [options, *read.values()], true, buttons, box)
+    others += _scored(path, library, list(placed.values()), true, buttons, box)
+    return {**first, "each": dict(zip([*read, *placed], others, strict=True))}
+
+
+def _scored(
+    path: Path,
+    library: Library,
+    ways: Sequence[LabelOptions],
+    true: States,
+    buttons: Sequence[str],
+    box: tuple[float, float, float, float] | None,
+) -> list[dict[str, Any]]:
     try:
-        if not library.skins and not options.discover:
+        if not library.skins and not ways[0].discover:
             raise VideoFailure("no_overlay", f"video {path}: the library has no skin left")
-        labels = label_video(path, library, options)
-        if not labels.segments:
+        found = label_ways(path, library, ways)
+        if not found[0].segments:
             raise VideoFailure("no_overlay", f"video {path}: no element of it can be read")
     except VideoFailure as failure:
-        missing = {"accepted": False, "located": False, "score": None}
-        return {**missing, "cause": failure.cause, "message": str(failure), "iou": 0.0}
+        return [_failed(failure) for _ in ways]
+    return [_compared(labels, library, true, buttons, box) for labels in found]
+
+
+def _failed(failure: VideoFailure) -> dict[str, Any]:
+    missing = {"accepted": False, "located": False, "score": None, "score_all": None}
+    return {**missing, "cause": failure.cause, "message": str(failure), "iou": 0.0}
+
+
+def _compared(
+    labels: VideoLabels,
+    library: Library,
+    true: States,
+    buttons: Sequence[str],
+    box: tuple[float, float, float, float] | None,
+) -> dict[str, Any]:
     number = min(labels.frames, true.number)
-    kept = labels.valid[:number]
+    read, shown = labels.states.take(slice(number)), true.take(slice(number))
     segment = max(labels.segments, key=lambda one: one.end - one.start)
     made = segment.skin == UNKNOWN_SKIN
     there = segment.box if made else segment.at.box(library[segment.skin])
     overlap = None if box is None else iou(there, box)
-    result = {
+    return {
         "accepted": True,
         "located": overlap is None or bool(overlap >= LOCATED),
         "iou": overlap,
@@ -196,13 +241,10 @@ def label_and_score(
         "cpu_seconds": dict(labels.cpu_seconds),
         "video_seconds": labels.frames / labels.rate if labels.rate else 0.0,
         "warnings": list(labels.warnings),
-        "score": score(labels.states.take(slice(number)), true.take(slice(number)), kept, buttons),
+        "score": score(read, shown, labels.valid[:number], buttons),
+        "score_all": score(read, shown, np.ones(number, bool), buttons),
+        "reliability": reliability(read, shown, labels.confidence[:number], buttons),
     }
-    everything = np.ones(number, bool)
-    result["score_all"] = score(
-        labels.states.take(slice(number)), true.take(slice(number)), everything, buttons
-    )
-    return result
 
 
 def read_truth(path: Path) -> States:

@@ -14,6 +14,8 @@ LAGS = 5  # frames by which labels are shifted, either way, to find the best lag
 NEAR = 1  # frames by which an onset may be off
 STILL = 0.02  # variance of a stick below which its R2 says nothing
 TRIED = 1000  # resamples of an interval
+RIGHT = 0.2  # travels by which a stick may be off in a frame that counts as right
+BINS = 10  # of confidence
 
 
 def score(read: States, true: States, kept: np.ndarray, buttons: Sequence[str]) -> dict[str, Any]:
@@ -52,6 +54,25 @@ def score(read: States, true: States, kept: np.ndarray, buttons: Sequence[str]) 
         "idle": idle,
         "cells": int(kept.sum()) * len(counts),
     }
+
+
+def reliability(
+    read: States, true: States, confidence: np.ndarray, buttons: Sequence[str]
+) -> list[list[int]]:
+    """How many frames there are of each tenth of confidence, and how many of them are right.
+
+    A frame is right if all buttons that the overlay can show are, and no stick is further off than
+    RIGHT.
+    """
+    shown = [at for at, name in enumerate(BUTTONS) if name in buttons]
+    right = (read.buttons[:, shown] == true.buttons[:, shown]).all(1)
+    for side in ("left", "right"):
+        right &= np.hypot(*(getattr(read, side) - getattr(true, side)).T) <= RIGHT
+    bins = np.clip((confidence * BINS).astype(int), 0, BINS - 1)
+    return [
+        np.bincount(bins, minlength=BINS).tolist(),
+        np.bincount(bins[right], minlength=BINS).tolist(),
+    ]
 
 
 def _stick(read: np.ndarray, true: np.ndarray, kept: np.ndarray) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from nitrogen_jax.labeling import blocks
 from nitrogen_jax.labeling.assemble import assembled
 from nitrogen_jax.labeling.discover import reader
 from nitrogen_jax.labeling.discover.reader import Made
+from nitrogen_jax.labeling.options import LabelOptions
 from nitrogen_jax.labeling.result import UNKNOWN_SKIN, Segment
 from nitrogen_jax.labeling.skins.draw import Placement
 from nitrogen_jax.labeling.skins.skin import States
@@ -27,7 +28,8 @@ class MadePart:
 class MadeReader:
     """Reads blocks and puts what they show together."""
 
-    def __init__(self, made: Made):
+    def __init__(self, made: Made, options: LabelOptions):
+        self.options = options
         self.parts = [MadePart(made)]
         self.segments: list[Segment] = []
         self._done: list[tuple[int, States, np.ndarray]] = []

@@ -8,7 +8,7 @@ by SURE of what is left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,13 +34,15 @@ class Settled(NamedTuple):
 
 
 def settle(
-    models: Sequence[ElementModel], readings: Sequence[Reading], plain: bool = False
+    models: Sequence[ElementModel], readings: Sequence[Reading], without: Collection[str] = ()
 ) -> Settled:
     """The states that readings of all elements of a block mean.
 
     Args:
-        plain: whether each frame's best state is taken as it is.
+        without: steps that are left out, see `options.STEPS`; "settle" takes each frame's best
+            state as it is.
     """
+    plain, calibrated = "settle" in without, "centre" not in without
     number = len(readings[0].gap)
     states, each = States.idle(number), np.ones((number, len(models)), np.float32)
     for at, (model, reading) in enumerate(zip(models, readings, strict=True)):
@@ -55,7 +57,7 @@ def settle(
         if element.kind == "stick":
             stick = states.left if element.side == "left" else states.right
             position = reading.value[:, :2]
-            stick[:] = np.clip(position, -1, 1) if plain else centred(position, rests)
+            stick[:] = np.clip(position, -1, 1) if plain else centred(position, rests, calibrated)
             if element.button is not None:
                 states.buttons[:, BUTTON_INDEX[element.button]] = reading.press[:, 0] / odd > (
                     0 if plain else SURE
@@ -73,11 +75,12 @@ def settle(
     return Settled(states, each.min(1), each)
 
 
-def centred(position: np.ndarray, rests: np.ndarray) -> np.ndarray:
+def centred(position: np.ndarray, rests: np.ndarray, calibrated: bool = True) -> np.ndarray:
     """Stick positions (N, 2) around the place where the stick rests most, in [-1, 1].
 
     Args:
         rests: (N,) where nothing speaks against rest.
+        calibrated: whether that place is looked for; else it is the middle.
     """
     far = np.hypot(*position.T)
     near = position[far < NEAR]
@@ -89,7 +92,7 @@ def centred(position: np.ndarray, rests: np.ndarray) -> np.ndarray:
             centre = np.median(close, 0)
             scatter = 1.4826 * float(np.median(np.hypot(*(close - centre).T)))
     # NOTE: what is all over the place has no centre to be moved to.
-    if np.hypot(*centre) > 0.2:
+    if np.hypot(*centre) > 0.2 or not calibrated:
         centre = np.zeros(2)
     moved = position - centre
     still = np.hypot(*moved.T) < min(max(2.5 * scatter, 0.03), STILL)

@@ -54,6 +54,12 @@ def position(logits: Array) -> tuple[Array, Array]:
     return jnp.stack([x, y], -1) / mass[..., None], mass
 
 
+def best_cell(logits: Array) -> Array:
+    """Maps (..., 11, 11) -> positions (..., 2) in cells, of the best cell: what `position` betters."""
+    best = jnp.argmax(logits.reshape(*logits.shape[:-2], -1), -1)
+    return jnp.stack([best % GRID, best // GRID], -1) - GRID // 2
+
+
 def travels(at: np.ndarray, travel: np.ndarray) -> np.ndarray:
     """Positions (..., 2) in cells -> in travels, 0 where there is none."""
     return np.where(travel > 0, at / np.maximum(travel, 1e-6), 0).astype(np.float32)

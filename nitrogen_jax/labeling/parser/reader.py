@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,12 +36,15 @@ class NetReading(NamedTuple):
         confidence: (N,) float32 in 0..1, of the least certain element.
         sticks: (2,) bool, which sticks are read.
         buttons: (21,) bool, which of `gamepad.BUTTONS` are.
+        sure_sticks, sure_buttons: (N, 2) and (N, 21) float32 in 0..1, of each of them.
     """
 
     states: States
     confidence: np.ndarray
     sticks: np.ndarray
     buttons: np.ndarray
+    sure_sticks: np.ndarray
+    sure_buttons: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +54,13 @@ class Raw:
     Attributes:
         at: (N, 2, 2) cells from the middle, of both sticks.
         mass: (N, 2) share of the maps that is where the sticks are.
+        cell: (N, 2, 2) the same as `at`, of the best cell alone.
         buttons: (N, 17) probabilities.
     """
 
     at: np.ndarray
     mass: np.ndarray
+    cell: np.ndarray
     buttons: np.ndarray
 
 
@@ -79,7 +84,8 @@ class NetReader:
             found = network.run(
                 cfg, params, frames, jnp.broadcast_to(template, shape), compute=compute
             )
-            return *heat.position(found.sticks), jax.nn.sigmoid(found.buttons)
+            read = heat.position(found.sticks), heat.best_cell(found.sticks)
+            return *read[0], read[1], jax.nn.sigmoid(found.buttons)
 
         self._run = jax.jit(run)
 
@@ -109,13 +115,30 @@ class NetReader:
             parts.append([array[: len(part) - 1] for array in found])
         return Raw(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
-    def read(self, skin: Skin, at: Placement, opacity: float, block: Block) -> NetReading:
-        """What a skin at a place shows in a block of crops."""
+    def read(
+        self,
+        skin: Skin,
+        at: Placement,
+        opacity: float,
+        block: Block,
+        without: Collection[str] = (),
+    ) -> NetReading:
+        """What a skin at a place shows in a block of crops.
+
+        Args:
+            without: steps that are left out, see `options.STEPS`.
+        """
         if block.crops is None or block.region is None:
             raise NitrogenError("the block has no crops: nothing can be read in it")
         seen = canonical(skin, at, block.region, block.colours)
         mosaics = seen.cut.planes(block.crops)
-        return settled(self.raw(mosaics, faded(seen.template, opacity)), seen.slots)
+        template = faded(seen.template, opacity)
+        if "template" in without:
+            template = np.zeros_like(template)
+        raw = self.raw(mosaics, template)
+        if "softmax" in without:
+            raw = replace(raw, at=raw.cell)
+        return settled(raw, seen.slots)
 
 
 @functools.cache
@@ -127,19 +150,20 @@ def settled(raw: Raw, slots: Slots) -> NetReading:
     """States that the network's numbers mean."""
     number = len(raw.at)
     states, buttons = States.idle(number), np.zeros(NUM_BUTTONS, bool)
-    sure = np.ones(number, np.float32)
+    sure_sticks = np.ones((number, 2), np.float32)
+    sure_buttons = np.ones((number, NUM_BUTTONS), np.float32)
     nowhere = np.zeros(number, bool)
     values = np.clip(heat.travels(raw.at, slots.travel), -1.2, 1.2)
     for side, name in enumerate(SIDES):
         if slots.sticks[side]:
             getattr(states, name)[:] = centred(values[:, side], nowhere)
-            sure = np.minimum(sure, raw.mass[:, side])
+            sure_sticks[:, side] = raw.mass[:, side]
     seen = np.flatnonzero(slots.presses)
     pressed = raw.buttons > 0.5
     states.buttons[:, READ_INDEX[seen]] = pressed[:, seen]
     buttons[READ_INDEX[seen]] = True
-    if len(seen):
-        sure = np.minimum(sure, np.abs(2 * raw.buttons[:, seen] - 1).min(1))
+    sure_buttons[:, READ_INDEX[seen]] = np.abs(2 * raw.buttons[:, seen] - 1)
     for side, name in enumerate(TRIGGERS):
         states.triggers[:, side] = states.buttons[:, BUTTON_INDEX[name]]
-    return NetReading(states, sure.astype(np.float32), slots.sticks, buttons)
+    sure = np.minimum(sure_sticks.min(1), sure_buttons.min(1))
+    return NetReading(states, sure, slots.sticks, buttons, sure_sticks, sure_buttons)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nitrogen_jax.labeling.accuracy.report import COLUMNS, report, rows
+from nitrogen_jax.labeling.accuracy.report import COLUMNS, report, rows, rows_of_each
 
 METRICS = {
     *("clips", "coverage", "localisation_recall", "false_accepts", "stick_r2", "stick_r2_p10"),
@@ -120,3 +120,28 @@ def test_rows_of_the_table():
     assert cells["stick_r2"] == "0.767"
     assert dict(zip(names, found[3][1:], strict=True))["stick_r2"] == "-"
     assert [row[0] for row in rows(report([result()]))] == ["overall", "core", "all_frames", "a"]
+
+
+def test_reliability_is_of_all_clips_that_were_read():
+    one = {**result(), "reliability": [[0] * 9 + [10], [0] * 9 + [9]]}
+    other = {**result(), "reliability": [[4] + [0] * 8 + [10], [1] + [0] * 8 + [10]]}
+    found = report([one, other, result(read=False)])["reliability"]
+    assert found[0] == {"from": 0.0, "to": 0.1, "frames": 4, "right": 0.25}
+    assert found[5]["right"] is None
+    assert (found[9]["frames"], found[9]["right"]) == (20, 0.95)
+    assert report([result(read=False)])["reliability"] == []
+
+
+def test_one_thing_at_a_time():
+    worse = {"score": scored(0.5), "score_all": scored(0.4, 60), "located": True}
+    lost = {"score": None, "score_all": None, "located": False, "accepted": False}
+    clips = [{**result(), "each": {"without scene": one}} for one in (worse, lost)]
+    clips.append(result("none", None, read=False))
+    found = report(clips)
+    each = found["each"]["without scene"]
+    assert each["overall"]["stick_r2"] == 0.5
+    assert each["all_frames"]["stick_r2"] == 0.4
+    assert each["overall"]["localisation_recall"] == 0.5
+    names = [row[0] for row in rows_of_each(found)]
+    assert names == ["as it is", "without scene"]
+    assert rows_of_each(report([result()]))[1:] == []

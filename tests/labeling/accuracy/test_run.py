@@ -15,7 +15,7 @@ from nitrogen_jax import gamepad
 from nitrogen_jax.data import video
 from nitrogen_jax.data.label_tables import LabelError
 from nitrogen_jax.errors import NitrogenError
-from nitrogen_jax.labeling.accuracy import plans, run
+from nitrogen_jax.labeling.accuracy import each, plans, run
 from nitrogen_jax.labeling.options import LabelOptions
 from nitrogen_jax.labeling.result import Segment, VideoFailure, VideoLabels
 from nitrogen_jax.labeling.skins.library import Library
@@ -48,7 +48,8 @@ class Oracle:
     def __init__(self):
         self.cases, self.asked, self.pictures = {}, [], {}
 
-    def __call__(self, path, library, options):
+    def __call__(self, path, library, ways):
+        options = ways[0]
         case = self.cases[path.stem]
         self.asked.append(path.stem)
         self.pictures[path.stem] = next(iter(video.frames(path, 1))).picture()
@@ -59,7 +60,7 @@ class Oracle:
         plan = case.plan
         box = plan.at.box(case.skin)
         segment = Segment(0, did.number, case.skin.name, plan.at, box, plan.opacity, 0.9)
-        return VideoLabels(
+        labels = VideoLabels(
             did.number,
             plan.rate,
             plan.times,
@@ -71,6 +72,7 @@ class Oracle:
             ("odd",),
             {"locate": 1.0, "read": 0.5},
         )
+        return [labels] * len(ways)
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def oracle(monkeypatch):
     monkeypatch.setattr(clips, "STREAMS", (((320, 180), 15.0, 400_000),))
     monkeypatch.setattr(run, "MadeUp", Blocks)
     it = Oracle()
-    monkeypatch.setattr(run, "label_video", it)
+    monkeypatch.setattr(run, "label_ways", it)
     return it
 
 
@@ -120,6 +122,7 @@ def test_what_a_clip_tells(tmp_path, oracle):
     # Half of the frames are unsure; all count for the other score.
     assert (first["score"]["kept"], first["score"]["frames"]) == (3, 6)
     assert first["score_all"]["kept"] == 6
+    assert first["reliability"] == [[1, 0, 1, 0, 1, 0, 1, 0, 1, 1]] * 2  # 0, .2, ... of 1
     assert first["score"]["right"] == first["score"]["cells"]
     assert nothing["cause"] == "no_overlay"
     assert (nothing["accepted"], nothing["located"], nothing["score"]) == (False, False, None)
@@ -134,12 +137,12 @@ def test_another_place_is_not_located(tmp_path, oracle, monkeypatch):
     made = cases(1)
     oracle.cases = {made[0].plan.name: made[0]}
 
-    def shifted(path, library, options):
-        labels = oracle(path, library, options)
+    def shifted(path, library, ways):
+        (labels,) = oracle(path, library, ways)
         one = labels.segments[0]
-        return replace(labels, segments=(replace(one, at=one.at._replace(x=one.at.x + 20)),))
+        return [replace(labels, segments=(replace(one, at=one.at._replace(x=one.at.x + 20)),))]
 
-    monkeypatch.setattr(run, "label_video", shifted)
+    monkeypatch.setattr(run, "label_ways", shifted)
     (found,) = run.run_all(made, setting(tmp_path), 1, lambda amount: None)
     assert found["accepted"]
     assert not found["located"]
@@ -211,6 +214,41 @@ def test_videos_that_are_kept_are_used_again_for_the_same_plan_only(tmp_path, or
     assert [p.name for p in (tmp_path / "clips").iterdir()] == ["clip0000.json"]
 
 
+def test_one_thing_at_a_time(tmp_path, oracle, monkeypatch):
+    """All ways but that of another place are asked of one pass over the video."""
+    asked = []
+
+    def watched(path, library, ways):
+        asked.append([one.without for one in ways])
+        return oracle(path, library, ways)
+
+    made = cases(1)
+    oracle.cases = {one.plan.name: one for one in made}
+    monkeypatch.setattr(run, "label_ways", watched)
+    monkeypatch.setattr(each, "is_shipped", lambda: False)
+    plain = run.run_all(made, setting(tmp_path), 1, lambda amount: None)
+    assert "each" not in plain[0]
+    (found,) = run.run_all(made, setting(tmp_path, each=True), 1, lambda amount: None)
+    steps = ("scene", "between", "edges", "settle", "centre")
+    assert asked[1:] == [[(), *((step,) for step in steps)], [("refine",)]]
+    assert list(found["each"]) == [f"without {step}" for step in (*steps, "refine")]
+    for one in found["each"].values():
+        assert one["score"] == found["score"] == plain[0]["score"]
+    # What is known of each way is enough for a later call that does not ask for it.
+    run.run_all(made, setting(tmp_path), 1, lambda amount: None)
+    assert len(asked) == 3
+
+
+def test_readers_are_compared_where_there_is_a_network(monkeypatch):
+    monkeypatch.setattr(each, "is_shipped", lambda: False)
+    options = LabelOptions(without=("edges",), parser="net.safetensors")
+    found = each.ways(options)
+    assert found["readers net"] == replace(options, readers="net")
+    assert found["net without template"].without == ("edges", "template")
+    assert found["without scene"].readers == "fit"
+    assert "readers net" not in each.ways(LabelOptions())
+
+
 def test_the_locator_is_not_given_the_layout_that_is_drawn(tmp_path, oracle, monkeypatch):
     made = cases(2, recipe=Recipe(none=0, unknown=0, hud=0), unknown=True)
     given = []
@@ -220,7 +258,7 @@ def test_the_locator_is_not_given_the_layout_that_is_drawn(tmp_path, oracle, mon
         return oracle(path, library, options)
 
     oracle.cases = {one.plan.name: one for one in made}
-    monkeypatch.setattr(run, "label_video", watched)
+    monkeypatch.setattr(run, "label_ways", watched)
     results = run.run_all(made, setting(tmp_path, skins_unknown=True), 1, lambda amount: None)
     for names, one in zip(given, results, strict=True):
         assert names == {"pad", "moved"} - {one["skin"]}
@@ -241,7 +279,7 @@ def test_a_library_of_which_nothing_is_left(tmp_path, monkeypatch):
 def test_labels_without_a_segment_are_none(tmp_path, oracle, monkeypatch):
     made = cases(1)
     oracle.cases = {made[0].plan.name: made[0]}
-    monkeypatch.setattr(run, "label_video", lambda *all_: replace(oracle(*all_), segments=()))
+    monkeypatch.setattr(run, "label_ways", lambda *all_: [replace(oracle(*all_)[0], segments=())])
     (found,) = run.run_all(made, setting(tmp_path), 1, lambda amount: None)
     assert not found["accepted"]
     assert found["score"] is None

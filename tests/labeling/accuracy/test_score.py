@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nitrogen_jax.gamepad import BUTTON_INDEX, BUTTONS
-from nitrogen_jax.labeling.accuracy.score import LAGS, r2, score, summary
+from nitrogen_jax.labeling.accuracy.score import LAGS, r2, reliability, score, summary
 from nitrogen_jax.labeling.skins.skin import States
 
 METRICS = {
@@ -70,6 +70,16 @@ def test_buttons_by_hand():
     assert totals["onset_f1"] == pytest.approx(2 * 1 / (2 + 2))
     assert totals["button_accuracy"] == 15 / 20
     assert totals["idle_accuracy"] == 17 / 20
+
+
+def test_reliability_by_hand():
+    read, true = buttons("SOUTH", [1, 1, 0, 0, 0, 0]), buttons("SOUTH", [1, 0, 0, 0, 0, 0])
+    read.left[2], read.right[3] = (0.1, 0.1), (0.15, 0.15)  # 0.14 and 0.21 away
+    read.buttons[4, BUTTON_INDEX["NORTH"]] = True  # which the overlay does not show
+    confidence = np.array([1.0, 0.95, 0.95, 0.95, 0.3, 0.0])
+    frames, right = reliability(read, true, confidence, ["SOUTH"])
+    assert frames == [1, 0, 0, 1, 0, 0, 0, 0, 0, 4]
+    assert right == [1, 0, 0, 1, 0, 0, 0, 0, 0, 2]
 
 
 @pytest.mark.parametrize(("late", "found"), [(-2, 0), (-1, 1), (0, 1), (1, 1), (2, 0)])

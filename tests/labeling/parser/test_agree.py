@@ -27,7 +27,14 @@ def readings(number=4):
     sure = np.full(number, 0.9, np.float32)
     return (
         Settled(fit, sure.copy(), sure[:, None]),
-        NetReading(net, np.full(number, 0.8, np.float32), np.array([True, False]), seen),
+        NetReading(
+            net,
+            np.full(number, 0.8, np.float32),
+            np.array([True, False]),
+            seen,
+            np.full((number, 2), 0.95, np.float32),
+            np.full((number, gamepad.NUM_BUTTONS), 0.95, np.float32),
+        ),
     )
 
 
@@ -65,6 +72,24 @@ def test_what_the_network_does_not_see_is_not_compared():
     fit.states.buttons[2, SOUTH] = True
     net.buttons[SOUTH] = False
     assert not agree.disagree(fit, net).any()
+
+
+def test_where_the_network_is_not_sure_it_has_no_say():
+    fit, net = readings()
+    net.states.left[1] = 1, 0
+    net.states.buttons[2, SOUTH] = True
+    net.sure_sticks[1, 0] = 0.6
+    net.sure_buttons[2, SOUTH] = 0.6
+    assert not agree.disagree(fit, net).any()
+    net.sure_sticks[:], net.sure_buttons[:] = 1, 1
+    assert np.flatnonzero(agree.disagree(fit, net)).tolist() == [1, 2]
+
+
+def test_what_it_reads_differently_all_the_time_it_does_not_understand():
+    fit, net = readings(100)
+    net.states.buttons[:3, SOUTH] = True  # now and then
+    net.states.left[40:50] = 1, 0  # time and again
+    assert np.flatnonzero(agree.disagree(fit, net)).tolist() == [0, 1, 2]
 
 
 def test_the_network_alone():

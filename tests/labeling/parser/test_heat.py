@@ -25,6 +25,12 @@ def test_a_position_is_read_back_from_its_perfect_map(x, y):
     assert np.asarray(mass)[0] > 0.99
 
 
+def test_the_best_cell_is_the_nearest_one():
+    at = np.array([[1.3, -2.4], [0.0, 3.6], [-0.4, 0.4]], np.float32)
+    found = heat.best_cell(np.log(np.asarray(TARGET(at)) + 1e-12))
+    np.testing.assert_array_equal(np.asarray(found), [[1, -2], [0, 4], [0, 0]])
+
+
 def test_far_peaks_do_not_pull():
     wanted = np.asarray(TARGET(np.array([-3.0, -3.0], np.float32)))
     other = np.asarray(TARGET(np.array([4.0, 4.0], np.float32)))

@@ -85,7 +85,8 @@ def test_frames_read_alike_however_many_there_are(params, monkeypatch):
 def test_numbers_become_states_and_confidence():
     seen = slots(skin())
     number = 40
-    raw = Raw(np.zeros((number, 2, 2)), np.full((number, 2), 0.95), np.full((number, 17), 0.02))
+    at = np.zeros((number, 2, 2))
+    raw = Raw(at, np.full((number, 2), 0.95), at.copy(), np.full((number, 17), 0.02))
     raw.at[30:, 0] = seen.travel[0] * (0.5, -1.0) + 0.1  # and at rest a little off the middle
     raw.at[:30, 0] = 0.1
     raw.buttons[3, READ.index("SOUTH")] = 0.99
@@ -103,6 +104,21 @@ def test_numbers_become_states_and_confidence():
     assert found.states.triggers[6].tolist() == [1, 0]
     assert np.flatnonzero(found.confidence < 0.5).tolist() == [4, 7]
     assert found.sticks.tolist() == [True, False]
+    assert found.sure_sticks[7, 0] == np.float32(0.2)
+    south, north = BUTTON_INDEX["SOUTH"], BUTTON_INDEX["NORTH"]
+    np.testing.assert_allclose(found.sure_buttons[:6, south], [0.96] * 3 + [0.98, 0.1, 0.96])
+    assert (found.sure_buttons[:, north] == 1).all()
+
+
+def test_steps_of_the_network_can_be_left_out(params):
+    net, read = NetReader(params, NETWORK), []
+    for without in ((), ("softmax",), ("template",)):
+        at = Placement(1.0, 24.0, 24.0)
+        read.append(net.read(skin(), at, 1.0, block(5), without))
+    usual, cell, blind = (one.states.left for one in read)
+    assert (usual != cell).any()
+    assert (usual != blind).any()
+    np.testing.assert_array_equal(read[0].states.buttons, read[1].states.buttons)
 
 
 def test_a_block_without_crops_is_refused(params):
