@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+PROGRESS = "NITROGEN_PROGRESS"  # the variable that names a file which is told what bars show
+TELL_S = 0.25  # from one time that the file is written to the next
 
 
 def out():
@@ -30,7 +37,8 @@ def progress(
 ) -> Iterator[Callable[[float], None]]:
     """Yields `advance(amount)`; draws a bar with rate and ETA on standard error.
 
-    Only where standard error is a terminal: nothing is drawn into a log file.
+    Only where standard error is a terminal: nothing is drawn into a log file. A process that has
+    started this one can read how far it is, see PROGRESS and `read_progress`.
 
     Args:
         description: what is being done.
@@ -60,7 +68,42 @@ def progress(
         *columns, console=screen, disable=not screen.is_terminal, redirect_stdout=False
     ) as bar:
         task = bar.add_task(description, total=total)
-        yield lambda amount=1: bar.advance(task, amount)
+        tell = _teller(total)
+
+        def advance(amount: float = 1) -> None:
+            bar.advance(task, amount)
+            tell(amount)
+
+        yield advance
+
+
+def read_progress(path: Path) -> float | None:
+    """How much is done of what another process is at, 0 to 1; None where that is not known."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        told = json.loads(path.read_bytes())
+        return min(1.0, max(0.0, told["done"] / told["total"]))
+    return None
+
+
+def _teller(total: float | None) -> Callable[[float], None]:
+    """Is told amounts, and tells the file of PROGRESS their sum now and then."""
+    path = os.environ.get(PROGRESS)
+    if not path or not total:
+        return lambda amount: None
+    done, last = 0.0, 0.0
+
+    def tell(amount: float) -> None:
+        nonlocal done, last
+        done += amount
+        now = time.monotonic()
+        if now - last > TELL_S:
+            last = now
+            with contextlib.suppress(OSError):  # nobody listens any more
+                half = f"{path}.{os.getpid()}"
+                Path(half).write_text(json.dumps({"done": done, "total": total}))
+                os.replace(half, path)
+
+    return tell
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]):
