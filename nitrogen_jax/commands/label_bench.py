@@ -32,8 +32,8 @@ PRESETS = (
 )
 # What is written down: all that makes a difference and is no place on this machine.
 SETTINGS = (
-    *("clips", "seconds", "seed", "lag", "travel", "width", "opacity", "min_confidence"),
-    *("preset", "skins_unknown", "without", "readers", "each", "parser"),
+    *("clips", "seconds", "seed", "lag", "travel", "width", "opacity", "none"),
+    *("min_confidence", "preset", "skins_unknown", "without", "readers", "each", "parser"),
 )
 
 
@@ -69,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar=("LOW", "HIGH"),
             help=f"{what}; {low:g} {high:g}",
         )
+    parser.add_argument(
+        "--none", type=float, default=0.1, metavar="SHARE", help="of clips without an overlay; 0.1"
+    )
     parser.add_argument("--min-confidence", type=float, default=0.5, metavar="C", help="0.5")
     parser.add_argument(
         "--without",
@@ -139,7 +142,8 @@ def run(args: argparse.Namespace) -> int:
         cpu = content["cpu_seconds_per_hour"]
         said = ", ".join(f"{stage} {seconds:,.0f}" for stage, seconds in cpu.items())
         screen.print(f"CPU-seconds per hour of video: {said or '-'}", markup=False)
-    return 0 if any(one["score"] is not None for one in results) else 1
+    good = [one["score"] is not None or one["kind"] == "none" for one in results]
+    return 0 if any(good) else 1
 
 
 def _tell_faults(skins) -> None:
@@ -160,10 +164,11 @@ def _check(args: argparse.Namespace) -> None:
             raise NitrogenError(f"--{name} is {value}, where {least} is the least")
     if not 1 <= args.seconds <= 3600:
         raise NitrogenError(f"--seconds is {args.seconds:g}, where 1 to 3600 is possible")
-    if not 0 <= args.min_confidence <= 1:
-        raise NitrogenError(
-            f"--min-confidence is {args.min_confidence:g}, where 0 to 1 is possible"
-        )
+    for name in ("min_confidence", "none"):
+        value = getattr(args, name)
+        if not 0 <= value <= 1:
+            option = name.replace("_", "-")
+            raise NitrogenError(f"--{option} is {value:g}, where 0 to 1 is possible")
     if args.preset not in PRESETS:
         raise NitrogenError(f"--preset {args.preset} is none of {', '.join(PRESETS)}")
     if args.out.exists() and not args.out.is_dir():
@@ -202,6 +207,7 @@ def _clips(args: argparse.Namespace, known, options) -> list[dict[str, Any]]:
         width=tuple(args.width),
         opacity=tuple(args.opacity),
         lag=args.lag,
+        none=args.none,
     )
     cases = plans.cases(
         args.clips, args.seconds, args.seed, known, drawn, pads, recipe, args.skins_unknown

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# What can be left out: the placement's refinement, the first reading that tells the scene, values
-# between grid positions, robustness against edges, the settling of sticks and doubtful presses, the
-# part of it that calibrates where a stick rests, and for the network: what the skin looks like, and
-# the mean over cells near the best one.
-STEPS = ("refine", "scene", "between", "edges", "settle", "centre", "template", "softmax")
+# What can be left out: the placement's refinement, the first reading that tells the scene, the part
+# of it that looks for a display of the game, values between grid positions, robustness against
+# edges, the settling of sticks and doubtful presses, the part of it that calibrates where a stick
+# rests; and for the network: what the skin looks like, and the mean over cells near the best one.
+STEPS = (
+    *("refine", "scene", "display", "between", "edges", "settle", "centre"),
+    *("template", "softmax"),
+)
 
 
 @dataclass(frozen=True)

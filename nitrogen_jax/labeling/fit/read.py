@@ -27,6 +27,9 @@ from nitrogen_jax.labeling.skins.draw import Region
 GROUND = (110.0, 128.0, 128.0)  # of a background nothing is known of: Y, U, V
 TOLD = 400  # frames from which a scene is told, at most
 ROUNDS = 2  # of telling a scene
+CALM = 75.0  # percentile of a pixel's changes that is small where a display stays
+LEAST_CHANGE = 6.0  # levels by which a background's level must change to tell that
+FOLLOWS = 0.3  # of the level's change, below which a pixel stays
 STEP_SHARE = 70.0  # percentile of the differences between states that is a usual one
 LEAST_STEP = 4.0  # standard deviations
 FILLED = 0.4  # of a sprite's pixels that are opaque; one with fewer is lines
@@ -70,11 +73,14 @@ class Scene:
     Attributes:
         ground: (n,) the background's mean picture.
         error: (n,) what is added to every template: small errors of colour and place.
+        open: (n,) 0 where a display of the game stays, which does not follow the background's
+            level; else 1.
         noise: how far pixels scatter.
     """
 
     ground: np.ndarray
     error: np.ndarray
+    open: np.ndarray
     noise: Noise
 
     def templates(self, model: ElementModel, opacity: float) -> np.ndarray:
@@ -87,7 +93,31 @@ def unknown(model: ElementModel) -> Scene:
     ground = np.zeros(model.colour.shape[1], np.float32)
     for part, level in zip(model.parts(), GROUND, strict=True):
         ground[part] = level
-    return Scene(ground, np.zeros_like(ground), Noise())
+    return Scene(ground, np.zeros_like(ground), np.ones_like(ground), Noise())
+
+
+def _displayed(model: ElementModel, frames: np.ndarray, opacity: float) -> Scene:
+    """A scene of which no more is known than where pixels stay while the level around changes.
+
+    There a display lies below the overlay. Its contrast with the background, which changes with
+    that, must not be taken for a state.
+    """
+    scene = unknown(model)
+    still = rest(model)
+    for part in model.parts():
+        clear = 1 - opacity * model.alpha[still, part]
+        seen = frames[:, part]
+        level = seen @ clear / clear.sum() if clear.sum() > 1 else np.zeros(len(frames))
+        changes = np.percentile(np.abs(level - np.median(level)), CALM)
+        if changes < LEAST_CHANGE:
+            continue
+        middle = np.median(seen, 0)
+        apart = np.percentile(np.abs(seen - middle), CALM, axis=0)
+        stays = (clear > 0.5) & (apart < FOLLOWS * clear * changes)
+        scene.open[part][stays] = 0
+        below = (middle - opacity * model.colour[still, part]) / np.maximum(clear, 0.5)
+        scene.ground[part][stays] = below[stays]
+    return scene
 
 
 def read_element(
@@ -98,8 +128,9 @@ def read_element(
     Args:
         without: steps that are left out, see `options.STEPS`.
     """
-    scene = unknown(model)
     sample = frames[:: max(1, len(frames) // TOLD)]
+    plain = {"scene", "display"} & set(without)
+    scene = unknown(model) if plain else _displayed(model, sample, opacity)
     for _ in range(0 if "scene" in without else ROUNDS):
         scores, _ = _scores(model, sample, opacity, scene, False)
         scene = _told(model, sample, scores.argmax(1), opacity, scene)
@@ -107,9 +138,11 @@ def read_element(
     return _reading(model, frames, scores, reference, opacity, scene, "between" not in without)
 
 
-def _clear(model: ElementModel, opacity: float, state: int | slice) -> np.ndarray:
+def _clear(
+    model: ElementModel, opacity: float, state: int | slice, open_: np.ndarray | float = 1.0
+) -> np.ndarray:
     """How much of the background is seen in a state, or in any of several."""
-    clear = 1 - opacity * model.alpha[state]
+    clear = (1 - opacity * model.alpha[state]) * open_
     return clear.max(0) if clear.ndim == 2 else clear
 
 
@@ -124,15 +157,17 @@ def _scores(
     templates, noise = scene.templates(model, opacity), scene.noise
     few = len(templates) <= FEW
     shared = Precision(
-        model, _clear(model, opacity, slice(None)), noise if few else replace(noise, shared=0.0)
+        model,
+        _clear(model, opacity, slice(None), scene.open),
+        noise if few else replace(noise, shared=0.0),
     )
     if few:
         columns = []
         for state, template in enumerate(templates):
-            own = Precision(model, _clear(model, opacity, state), noise)
+            own = Precision(model, _clear(model, opacity, state, scene.open), noise)
             columns.append(-0.5 * (own.energy(frames - template) + own.log_determinant))
         return np.stack(columns, 1), shared
-    return _many(model, frames, opacity, templates, shared, noise, robust), shared
+    return _many(model, frames, opacity, templates, shared, scene, robust), shared
 
 
 def _many(
@@ -141,7 +176,7 @@ def _many(
     opacity: float,
     templates: np.ndarray,
     shared: Precision,
-    noise: Noise,
+    scene: Scene,
     robust: bool,
 ) -> np.ndarray:
     """(N, K) log-likelihoods of many states that share a covariance.
@@ -151,7 +186,7 @@ def _many(
     Edges of the background are much rarer than its covariance would have them, and then much
     stronger: what differs by more than states differ among each other counts as that much only.
     """
-    clear = 1 - opacity * model.alpha
+    clear, noise = (1 - opacity * model.alpha) * scene.open, scene.noise
     still = rest(model)
     looks = shared.whitened(templates - templates[still])
     seen = shared.whitened(clear)
@@ -196,7 +231,7 @@ def _left(
     model: ElementModel, frames: np.ndarray, best: np.ndarray, opacity: float, scene: Scene
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the best states leave of frames, the background's level taken away, and their clear."""
-    clear = (1 - opacity * model.alpha)[best]
+    clear = (1 - opacity * model.alpha)[best] * scene.open
     left = frames - scene.templates(model, opacity)[best]
     for part in model.parts():
         weight = (clear[:, part] ** 2).sum(1) + 1.0
@@ -240,9 +275,9 @@ def _told(
     coding, ground = list(noise.coding), list(noise.ground)
     parts = model.parts()
     parts = parts[0], slice(parts[1].start, None)
-    half = np.median(clear, 0)
+    half = np.median((1 - opacity * model.alpha)[best], 0)
     for kind, part in enumerate(parts):
-        opaque, open_ = half[part] < 0.1, half[part] > 0.5
+        opaque, open_ = half[part] < 0.1, (half[part] > 0.5) & (scene.open[part] > 0)
         if opaque.sum() > 20:
             found = float(np.median(spread[part][opaque]))
             coding[kind] = float(np.clip(1.5 * found, 2.0 - 0.5 * kind, 10.0))
@@ -253,6 +288,7 @@ def _told(
     return Scene(
         (scene.ground + shift).astype(np.float32),
         (scene.error + error).astype(np.float32),
+        scene.open,
         replace(noise, coding=tuple(coding), ground=tuple(ground)),
     )
 

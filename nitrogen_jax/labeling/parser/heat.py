@@ -55,7 +55,7 @@ def position(logits: Array) -> tuple[Array, Array]:
 
 
 def best_cell(logits: Array) -> Array:
-    """Maps (..., 11, 11) -> positions (..., 2) in cells, of the best cell: what `position` betters."""
+    """Maps (..., 11, 11) -> positions (..., 2) in cells: the best cell."""
     best = jnp.argmax(logits.reshape(*logits.shape[:-2], -1), -1)
     return jnp.stack([best % GRID, best // GRID], -1) - GRID // 2
 

@@ -96,12 +96,14 @@ def compose(
     noise: float = 2.0,
     still: np.ndarray | None = None,
     at: Placement = AT,
+    display: np.ndarray | None = None,
 ) -> Composed:
     """Crops of a video of some states over backgrounds that are smooth and change all the time.
 
     Args:
         noise: standard deviation, in levels.
         still: (h, w) of the crop's luma that is added to every background.
+        display: (h, w) luma that hides every background; none where it is negative.
     """
     rng = np.random.default_rng(seed)
     crop = aligned(overlay_region(skin, at, 6.0), SIZE, 16)
@@ -115,6 +117,8 @@ def compose(
         y, uv = ground[..., 0], np.moveaxis(ground[::2, ::2, 1:], -1, 0)
         if still is not None:
             y = y + still
+        if display is not None:
+            y = np.where(display < 0, y, display)
         y = opacity * look.colour.y + (1 - opacity * look.alpha.y) * y
         uv = opacity * look.colour.uv + (1 - opacity * look.alpha.uv) * uv
         ys.append(y + rng.normal(0, noise, y.shape))

@@ -120,6 +120,28 @@ def test_a_static_display_below_is_told_from_the_overlay():
     assert np.median(error) < np.median(blind)
 
 
+def test_a_display_does_not_follow_the_level_of_the_game():
+    """Its contrast changes with the game's, and must not be taken for a stick that moves."""
+    skin, states = composed.line_art(), States.idle(100)
+    states.left[60:] = composed.moving(9, 40).left
+    crop = composed.compose(skin, states.take(slice(1))).crop
+    display = np.full(crop.shape, -1.0)
+    element = skin.elements[0]
+    x, y = np.round(np.add(element.position, 12 - 6) * composed.AT.scale + composed.AT[1:])
+    middle = int(x) - crop.left, int(y) - crop.top
+    cv2.circle(display, middle, round(9 * composed.AT.scale), 140, 2)  # a ring of its own
+    made = composed.compose(skin, states, 8, 1.0, display=display)
+    model = made.model("l")
+    frames = vectors(model, made.crops, made.crop)
+
+    def off(without: tuple[str, ...]) -> np.ndarray:
+        read = read_element(model, frames, 1.0, without)
+        return np.hypot(*(read.value[:, :2] - states.left).T)
+
+    assert np.percentile(off(()), 95) < 0.15
+    assert np.percentile(off(("display",)), 95) > 2 * np.percentile(off(()), 95)
+
+
 def test_another_skin_of_the_same_layout_leaves_more_unexplained():
     skin, states = composed.solid(), composed.moving(5, 50)
     # A sibling whose button and stick are of another colour.
