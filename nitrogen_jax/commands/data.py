@@ -14,6 +14,7 @@ PARTS = {
     "missing": "the videos that a label tree names and a folder lacks, as CSV",
     "build": "training records from labels and videos",
     "index": "which samples of records to train on: filters",
+    "shuffle": "a label tree whose actions change places, as a control",
     "demo": "a small made-up data set: real videos and a real label tree",
 }
 
