@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-labels", action="store_true", help="no label tree, only actions")
     parser.add_argument("--json", action="store_true", help="print what was recorded as JSON")
-    looks.add_arguments(parser)
+    looks.add_arguments(parser, corners=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         only_success=args.only_success,
         frame_skip=args.frame_skip,
-        look=looks.look(args),
+        looks=looks.looks(args),
         tree=not args.no_labels,
     )
     try:

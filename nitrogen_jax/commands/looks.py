@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from nitrogen_jax.sim.overlay import Look
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds them."""
+def add_arguments(parser: argparse.ArgumentParser, corners: bool = False) -> None:
+    """Adds them.
+
+    Args:
+        corners: whether there may be several, for one episode after the other.
+    """
     parser.add_argument(
         "--overlay", action="store_true", help="draw a controller overlay, of a made-up skin"
     )
@@ -23,9 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skin", metavar="NAME", help="its name; the first one")
     parser.add_argument(
         "--corner",
-        default="bottom-left",
+        default=["bottom-left"] if corners else "bottom-left",
+        nargs="+" if corners else None,
         choices=("bottom-left", "bottom-right", "top-left", "top-right"),
-        help="where the overlay lies; bottom-left",
+        help="where the overlay lies"
+        + (", in one episode after the other" if corners else "")
+        + "; bottom-left",
     )
     parser.add_argument(
         "--overlay-width", type=float, default=0.35, metavar="W", help="part of the picture's; 0.35"
@@ -37,11 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def look(args: argparse.Namespace) -> Look | None:
     """The overlay that they ask for."""
+    found = looks(args)
+    return found[0] if found else None
+
+
+def looks(args: argparse.Namespace) -> tuple[Look, ...]:
+    """The overlays that they ask for, one for each corner; none where none is wanted."""
     if not args.overlay and args.skins is None:
         if args.skin is not None:
             raise NitrogenError("--skin names one of --skins, which are not given")
-        return None
+        return ()
     from nitrogen_jax.sim import overlay
 
     skin = overlay.find_skin(args.skins, args.skin) if args.skins else overlay.made_up(0)
-    return overlay.Look(skin, args.overlay_width, args.corner, args.opacity)
+    corners = [args.corner] if isinstance(args.corner, str) else args.corner
+    return tuple(overlay.Look(skin, args.overlay_width, corner, args.opacity) for corner in corners)

@@ -53,7 +53,7 @@ class Plan:
         seed: of the whole recording; episodes have seeds of their own, as in an evaluation.
         only_success: whether episodes that do not reach the goal are left out.
         frame_skip: frames of the game to one; None: the task's own.
-        look: of the overlay; None: none is drawn.
+        looks: of the overlay, one episode after the other; none: none is drawn.
         tree: whether labels are written.
     """
 
@@ -64,7 +64,7 @@ class Plan:
     seed: int = 0
     only_success: bool = False
     frame_skip: int | None = None
-    look: Look | None = None
+    looks: tuple[Look, ...] = ()
     tree: bool = True
 
     def __post_init__(self):
@@ -79,11 +79,9 @@ class Plan:
 
     def asked(self) -> dict[str, Any]:
         """What decides the files, for record.json."""
-        look = None
-        if self.look is not None:
-            look = {**vars(self.look), "skin": self.look.skin.name}
+        looks = [{**vars(look), "skin": look.skin.name} for look in self.looks]
         plain = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
-        return {**plain, "tasks": [task.name for task in self.tasks], "look": look}
+        return {**plain, "tasks": [task.name for task in self.tasks], "looks": looks}
 
 
 @dataclass(frozen=True)
@@ -165,8 +163,9 @@ def _take(
     seed = suite.seed_of(plan.seed, task.name, number)
     video_id = record.video_name(task.game, task.name.partition("/")[2], plan.player, number)
     most = None if plan.minutes is None else round(_left(plan, task, takes) * rate)
+    look = plan.looks[number % len(plan.looks)] if plan.looks else None
     _clear(out, video_id)
-    with record.Tape(out, video_id, task.name, rate, plan.look, plan.tree, MAKER, most) as tape:
+    with record.Tape(out, video_id, task.name, rate, look, plan.tree, MAKER, most) as tape:
 
         def see(picture: np.ndarray, pad: Pad | None, verdict: Verdict) -> None:
             before = tape.frames
@@ -242,10 +241,10 @@ def _begin(plan: Plan, out: Path) -> list[Take]:
         (out / name).mkdir(exist_ok=True)
         for path in (out / name).glob(".*.tmp-*"):  # halves of a run that was killed
             remove(path)
-    if plan.look is not None:
+    for look in plan.looks:
         (out / "skins").mkdir(exist_ok=True)
-        if not (out / "skins" / plan.look.skin.name).exists():
-            skin_file.write(plan.look.skin, out / "skins" / plan.look.skin.name)
+        if not (out / "skins" / look.skin.name).exists():
+            skin_file.write(look.skin, out / "skins" / look.skin.name)
     return takes
 
 

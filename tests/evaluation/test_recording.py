@@ -42,8 +42,9 @@ def digests(out):
 
 
 def test_videos_labels_and_actions_belong_together(task, tmp_path):
-    look = overlay.Look(overlay.made_up(0))
-    plan = Plan((task,), "random", episodes=2, look=look, seed=4)
+    skin = overlay.made_up(0)
+    looks = tuple(overlay.Look(skin, corner=corner) for corner in ("top-left", "top-right"))
+    plan = Plan((task,), "random", episodes=2, looks=looks, seed=4)
     done = []
     takes = recording.record_tasks(plan, tmp_path / "rec", done.append)
     assert recording.read(tmp_path / "rec") == takes
@@ -59,6 +60,9 @@ def test_videos_labels_and_actions_belong_together(task, tmp_path):
     tree = label_tree.open_tree(tmp_path / "rec" / "labels")
     found = [label_tree.read_chunk(raw) for raw in tree.scan()]
     assert {meta.game for meta, _ in found} == {TASK}
+    # One episode after the other, in one corner after the other.
+    found.sort(key=lambda one: one[0].video.video_id)
+    assert [meta.overlay.x < 160 for meta, _ in found] == [True, False]
     for meta, table in found:
         played = actions.read(tmp_path / "rec" / "actions" / f"{meta.video.video_id}.npz")
         np.testing.assert_allclose(table.actions[1:], gamepad.pack(played), atol=1e-6)
