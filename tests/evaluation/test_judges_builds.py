@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,13 +18,15 @@ from nitrogen_jax.evaluation.judges.memory import Memory
 def running(tmp_path):
     """A process whose program is a copy of our own."""
     program = tmp_path / "program"
-    shutil.copyfile(shutil.which("sleep"), program)
+    shutil.copyfile(shutil.which("cat"), program)
     program.chmod(0o755)
-    with subprocess.Popen([program, "60"]) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([program], **pipes) as process:
         try:
-            # Until the copy is what runs, and no longer what started it.
-            while os.readlink(f"/proc/{process.pid}/exe") != str(program):
-                pass
+            # What answers is the copy, mapped as a whole, and no longer what started it.
+            process.stdin.write(b"there?\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == b"there?\n"
             yield process.pid, program
         finally:
             process.kill()
