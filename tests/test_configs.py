@@ -12,7 +12,6 @@ import pytest
 
 from nitrogen_jax import cli
 from nitrogen_jax.config import load, override, to_dict
-from nitrogen_jax.models.configs import PolicyConfig
 from nitrogen_jax.training.train_config import TrainConfig
 from nitrogen_jax.weights.rules import flatten
 
@@ -58,7 +57,7 @@ def test_a_config_makes_sense(name):
     config = load(ROOT / name)
     assert dataclasses.is_dataclass(config)
     config.check()
-    if not isinstance(config, PolicyConfig):
+    if isinstance(config, TrainConfig):
         config.task.check()
 
 
@@ -139,3 +138,12 @@ def test_pretraining_is_what_was_published():
         16,
     )
     assert (policy.time_alpha, policy.time_beta, policy.time_scale) == (1.6, 0.8, 0.999)
+
+
+def test_the_study_compares_fine_tuning_and_scratch_by_the_start_alone():
+    pretrain, finetune, scratch = (
+        f"configs/transfer/{name}.py" for name in ("pretrain", "finetune", "scratch")
+    )
+    assert {key.split(".")[0] for key in differences(scratch, finetune)} == {"start"}
+    changed = {"steps", "optimizer.warmup", "optimizer.decay"}
+    assert differences(scratch, pretrain) == changed

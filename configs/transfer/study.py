@@ -1,0 +1,30 @@
+"""The transfer study: which tasks, how much play, how many updates and episodes.
+
+    launch/transfer.sh --recipe configs/transfer/study.py --out runs/transfer
+
+Pre-training has five scenarios of ViZDoom, five games of Procgen, and Airstriker. Near is one more
+scenario of ViZDoom, in which monsters come from all sides instead of one. Far is a game of the
+Atari 2600, of which there is none in pre-training.
+"""
+
+from nitrogen_jax.chain.transfer import Study
+
+
+def config() -> Study:
+    return Study(
+        pretrain=(
+            "vizdoom/defend-the-line",
+            "vizdoom/deadly-corridor",
+            "vizdoom/health-gathering",
+            "vizdoom/my-way-home",
+            "vizdoom/take-cover",
+            "procgen/maze",
+            "procgen/heist",
+            "procgen/coinrun",
+            "procgen/bossfight",
+            "procgen/starpilot",
+            "airstriker/score",
+        ),
+        near="vizdoom/defend-the-center",
+        far="ale/breakout",
+    )
