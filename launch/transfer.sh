@@ -9,7 +9,7 @@
 #   launch/transfer.sh --out runs/transfer --only 'train-*'    the trainings alone, on a GPU say
 #   launch/transfer.sh --out runs/transfer --list              every stage with its command
 #
-# Sets up .venv first if that was not done; the games come from pip. The same command again goes on
+# Sets up .venv first if that was not done; all games come from pip. The same command again goes on
 # where it was stopped, also after kill -9. What comes of it is in OUT/report; what came of it once
 # is in launch/transfer/. Other options are those of `nitrogen study transfer`.
 #
@@ -38,15 +38,28 @@ while [ $# -gt 0 ]; do
 done
 if [ -z "$extra" ]; then
   extra=none
-  ! command -v nvidia-smi >/dev/null || extra=cuda
+  ! nvidia-smi >/dev/null 2>&1 || extra=cuda
 fi
 extras=jax,games,label
 [ "$extra" = none ] || extras+=,$extra
 [[ $out == /* ]] || out=$PWD/$out
 
+# procgen PYTHON: Procgen needs an old NumPy, and so packages of its own.
+procgen() {
+  local line
+  line=$("$1" -c 'from nitrogen_jax.sim.adapters import procgen_python as own
+print(own.install_line() if own.lacking() else "")')
+  if [ -n "$line" ]; then
+    echo "installing Procgen: $line"
+    bash -c "$line"
+  fi
+}
+
 venv=${VENV:-$root/.venv}
 show source "$root/launch/setup.sh"
 run setup_venv "$venv" "$extras"
+dry "Procgen, in a Python of its own, unless it is there"
+[ -n "$DRY_RUN" ] || procgen "$venv/bin/python"
 show cd "$root"
 cd "$root"  # where the recipe names its configs from
 run exec "$venv/bin/nitrogen" study transfer --out "$out" "${rest[@]}"
