@@ -19,6 +19,7 @@ from nitrogen_jax.extras import install_command, missing_extra
 
 # verb -> one line; the module of the same name ("-" as "_") holds the rest.
 VERBS = {
+    "quickstart": "the whole chain on one game: watch, label, learn, play, score",
     "predict": "actions for pictures, videos or records, in batches",
     "convert": "a checkpoint from one format to another",
     "info": "what a checkpoint holds: parts, parameters, config",
@@ -30,6 +31,7 @@ VERBS = {
     "play": "a policy plays a game: watched, recorded, also in real time",
     "sim": "unmodified games, frozen and stepped frame by frame",
     "eval": "a policy on a suite of tasks in games, judged by programs",
+    "study": "the paper's claims, tested in small",
     "label": "action labels from videos with a controller overlay",
     "bench": "measure speed",
     "doctor": "check what this machine has and what it lacks",
@@ -38,7 +40,7 @@ VERBS = {
 
 def top_parser() -> argparse.ArgumentParser:
     """The parser of `nitrogen` itself; verbs are listed but not imported."""
-    verbs = "\n".join(f"  {name:<9} {line}" for name, line in VERBS.items())
+    verbs = "\n".join(f"  {name:<11} {line}" for name, line in VERBS.items())
     parser = argparse.ArgumentParser(
         prog="nitrogen",
         usage="nitrogen [-v] <verb> [...]",

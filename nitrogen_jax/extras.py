@@ -28,6 +28,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     "window": {"pygame": "pygame-ce"},
     "sim": {"Xlib": "python-xlib"},
     "games": {"vizdoom": "vizdoom", "ale_py": "ale-py", "stable_retro": "stable-retro"},
+    "vizdoom": {"vizdoom": "vizdoom"},
     "parity": {"torch": "torch", "transformers": "transformers"},
     "dev": {
         "pytest": "pytest",

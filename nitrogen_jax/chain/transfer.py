@@ -54,8 +54,8 @@ class Study:
     pretrain_minutes: float = 2.0
     minutes: tuple[float, ...] = (1.0, 5.0, 20.0)
     seeds: tuple[int, ...] = (0,)
-    pretrain_steps: int = 6000
-    steps: int = 1200
+    pretrain_steps: int = 5000
+    steps: int = 1000
     stride: int = 2
     execute: int = 2
     episodes: int = 20
@@ -99,28 +99,31 @@ class Study:
 
 
 def stages(study: Study) -> list[Stage]:
-    """All of them, in order; the words of their commands are the study's own numbers."""
-    return [*_play(study), *_references(study), *_pretraining(study), *_fine_tuning(study)]
+    """All of them, in order; the words of their commands are the study's own numbers.
+
+    Small amounts of play come first: what is compared early can be looked at early.
+    """
+    every = [*_play(study, PRETRAIN, study.pretrain, study.pretrain_minutes)]
+    every += [*_pretraining(study), *_references(study)]
+    for minutes in study.minutes:
+        for where in WHERE:
+            task = study.held_out(where)
+            every += _play(study, _data(where, minutes), (task,), minutes)
+            every += _fine_tuning(study, where, minutes)
+    return every
 
 
-def _play(study: Study) -> Iterator[Stage]:
+def _play(study: Study, name: str, tasks: tuple[str, ...], minutes: float) -> Iterator[Stage]:
     """Scripted play, and the records made of it."""
-    wanted = [(PRETRAIN, study.pretrain, study.pretrain_minutes)]
-    wanted += [
-        (_data(where, minutes), (study.held_out(where),), minutes)
-        for where in WHERE
-        for minutes in study.minutes
-    ]
-    for name, tasks, minutes in wanted:
-        argv = ("eval", "record", *tasks, "--minutes", f"{minutes:g}", "--seed")
-        yield Stage(
-            name=f"play-{name}",
-            title=f"scripted play: {_told(study, name)}",
-            argv=(*argv, str(study.play_seed), "--out", f"{ROOM}/play/{name}"),
-            out=f"play/{name}",
-            seconds=5 + 8 * minutes * len(tasks),
-        )
-        yield _records(study, name, minutes * len(tasks))
+    argv = ("eval", "record", *tasks, "--minutes", f"{minutes:g}", "--seed")
+    yield Stage(
+        name=f"play-{name}",
+        title=f"scripted play: {_told(study, name)}",
+        argv=(*argv, str(study.play_seed), "--out", f"{ROOM}/play/{name}"),
+        out=f"play/{name}",
+        seconds=5 + 8 * minutes * len(tasks),
+    )
+    yield _records(study, name, minutes * len(tasks))
 
 
 def _records(study: Study, name: str, minutes: float) -> Stage:
@@ -165,26 +168,22 @@ def _pretraining(study: Study) -> Iterator[Stage]:
     yield _evaluation(study, ZERO, PRETRAIN, (study.near, study.far))
 
 
-def _fine_tuning(study: Study) -> Iterator[Stage]:
+def _fine_tuning(study: Study, where: str, minutes: float) -> Iterator[Stage]:
+    data = _data(where, minutes)
     for seed in study.seeds:
-        for where in WHERE:
-            for minutes in study.minutes:
-                for start in STARTS:
-                    run, data = study.run(where, minutes, start, seed), _data(where, minutes)
-                    more = ()
-                    if start == PRETRAINED:
-                        more = (f"--start.checkpoint={ROOM}/runs/{PRETRAIN}",)
-                    reads = (f"train-{PRETRAIN}",) if start == PRETRAINED else ()
-                    yield Stage(
-                        name=f"train-{run}",
-                        title=f"{start}, seed {seed}: {_told(study, data)}",
-                        argv=(*_training(study, start, run, data, seed), *more),
-                        out=f"runs/{run}",
-                        reads=(f"records-{data}", *reads),
-                        files=_files(start),
-                        seconds=20 + 0.05 * study.steps,
-                    )
-                    yield _evaluation(study, run, run, (study.held_out(where),))
+        for start in STARTS:
+            run = study.run(where, minutes, start, seed)
+            more = (f"--start.checkpoint={ROOM}/runs/{PRETRAIN}",) if start == PRETRAINED else ()
+            yield Stage(
+                name=f"train-{run}",
+                title=f"{start}, seed {seed}: {_told(study, data)}",
+                argv=(*_training(study, start, run, data, seed), *more),
+                out=f"runs/{run}",
+                reads=(f"records-{data}", *([f"train-{PRETRAIN}"] if more else [])),
+                files=_files(start),
+                seconds=20 + 0.05 * study.steps,
+            )
+            yield _evaluation(study, run, run, (study.held_out(where),))
 
 
 def _training(study: Study, kind: str, run: str, data: str, seed: int) -> tuple[str, ...]:
