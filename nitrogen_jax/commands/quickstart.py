@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from nitrogen_jax.errors import NitrogenError
 
 if TYPE_CHECKING:
     from nitrogen_jax.chain.quickstart import Plan
+    from nitrogen_jax.chain.stages import Stage
 
 SUMMARY = (
     "The whole chain on one game: records an expert's play with a controller overlay, reads the "
@@ -32,8 +34,17 @@ SIZES = ("task", "minutes", "steps", "episodes", "execute", "seed", "workers")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_sizes(parser, Path("quickstart"))
+
+
+def add_sizes(parser: argparse.ArgumentParser, out: Path) -> None:
+    """The options of a quick start, and of a study that has its stages.
+
+    Args:
+        out: the folder where none is given.
+    """
     parser.add_argument(
-        "--out", type=Path, default=Path("quickstart"), metavar="DIR", help="all of it; quickstart/"
+        "--out", type=Path, default=out, metavar="DIR", help=f"all that is made; {out}/"
     )
     parser.add_argument(
         "--short", action="store_true", help="as little of everything as works: nothing is learnt"
@@ -55,38 +66,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from nitrogen_jax.chain import quickstart
+
+    def write() -> None:
+        from nitrogen_jax.report import quickstart_page
+
+        quickstart_page.write(args.out)
+
+    return go(args, quickstart.stages, "report", write, lambda: _tell(args))
+
+
+def go(
+    args: argparse.Namespace,
+    chain_of: Callable[[Plan], list[Stage]],
+    last: str,
+    write: Callable[[], None],
+    tell: Callable[[], int],
+) -> int:
+    """Does what the options of `add_sizes` ask for.
+
+    Args:
+        last: the stage that writes the page.
+        write: what that stage does.
+        tell: shows the numbers of the page; the exit code.
+    """
     from nitrogen_jax import terminal
     from nitrogen_jax.chain import quickstart, quickstart_results, stages, view
 
     if args.report:
-        from nitrogen_jax.report import quickstart_page
-
-        quickstart_page.write(args.out)
-        return _tell(args)
+        write()
+        return tell()
     plan = _plan(args)
-    chain = quickstart.stages(plan)
+    chain = chain_of(plan)
+    names = [stage.name for stage in chain]
+    if unknown := [name for name in args.only or () if name not in names]:
+        raise NitrogenError(f"there is no stage {unknown[0]!r}: {', '.join(names)} are there")
     if args.list:
         for stage in chain:
             terminal.out().print(f"# {stage.name}: {stage.title}", markup=False)
             terminal.out().print(stage.command(args.out), markup=False)
         return 0
-    names = [stage.name for stage in chain]
-    for name in args.only or ():
-        if name not in names:
-            raise NitrogenError(f"there is no stage {name!r}: {', '.join(names)} are there")
     quickstart.check(plan)
     quickstart_results.write_plan(plan, args.out)
     try:
-        with view.watching(chain, f"quick start in {args.out}") as watch:
+        with view.watching(chain, str(args.out)) as watch:
             done = stages.run(chain, args.out, watch, args.only)
     except stages.StageFailed as error:
-        terminal.console().print(f"nitrogen quickstart: {error}", markup=False)
+        terminal.console().print(str(error), markup=False)
         return 1
-    if "report" not in done:
+    if last not in done:
         left = [name for name in names if name not in done]
         terminal.console().print(f"still to be done: {', '.join(left)}", markup=False)
         return 0
-    return _tell(args)
+    return tell()
 
 
 def _plan(args: argparse.Namespace) -> Plan:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nitrogen_jax.chain import quickstart, quickstart_results
 from nitrogen_jax.chain.quickstart import EXPERT, HORIZON, PLAYERS, POLICY, SIZE, Plan
+from nitrogen_jax.chain.stages import Stage
 from nitrogen_jax.chain.view import clock
 from nitrogen_jax.evaluation import scores
 from nitrogen_jax.evaluation.scores import Score
@@ -19,6 +20,13 @@ from nitrogen_jax.report.html import Html, Section, escape
 from nitrogen_jax.training import jsonl
 
 MOST_FILM = 3_000_000  # bytes of a recording that is shown as it is
+ACCURACY = (  # of labels: words, and what `label_truth` calls it
+    ("frames with a label", "coverage"),
+    ("videos whose overlay was found", "localisation_recall"),
+    ("button F1, mean over buttons that were pressed", "button_macro_f1"),
+    ("onset F1, within one frame", "onset_f1"),
+    ("stick R2, mean over sticks that moved and videos", "stick_r2"),
+)
 
 
 def write(room: Path) -> Path:
@@ -46,10 +54,8 @@ def page(room: Path, found: Mapping[str, Any]) -> str:
         Section("2. Label: the overlay is found and read", _labelled(room, numbers["labels"])),
         Section("3. Learn", _learnt(room, numbers["training"])),
         Section("4. Play and score", _played(room, plan, numbers)),
-        Section("What was run", _ran(plan, about)),
-        Section(
-            "Where", [_facts(about["machine"], "machine"), _facts(about["versions"], "versions")]
-        ),
+        Section("What was run", ran(quickstart.stages(plan), about)),
+        Section("Where", where(about)),
     ]
     title = f"Quick start: {plan.task}"
     return html.page(title, sections, style=embedded.style())
@@ -91,14 +97,7 @@ def _watched(room: Path, numbers: Mapping[str, Any]) -> list[str]:
 
 def _labelled(room: Path, labels: Mapping[str, Any]) -> list[str]:
     folder, between = room / "recording", labels["intervals"]
-    rows = [
-        ("frames with a label", "coverage"),
-        ("videos whose overlay was found", "localisation_recall"),
-        ("button F1, mean over buttons that were pressed", "button_macro_f1"),
-        ("onset F1, within one frame", "onset_f1"),
-        ("stick R2, mean over sticks that moved and videos", "stick_r2"),
-    ]
-    table = [(words, number(labels[name], between[name])) for words, name in rows]
+    table = [(words, number(labels[name], between[name])) for words, name in ACCURACY]
     read = quickstart_pictures.located(room / "labels", folder / "videos")
     skin = quickstart_pictures.template(folder / "skins")
     pressed = ", ".join(labels["pressed"]) or "none"
@@ -174,9 +173,10 @@ def _played(room: Path, plan: Plan, numbers: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _ran(plan: Plan, about: Mapping[str, Any]) -> list[str]:
+def ran(chain: Sequence[Stage], about: Mapping[str, Any]) -> list[str]:
+    """The stages, their commands and what they took."""
     rows = []
-    for stage in quickstart.stages(plan):
+    for stage in chain:
         one = about["stages"].get(stage.name)
         if one is None:
             continue
@@ -194,6 +194,11 @@ def _ran(plan: Plan, about: Mapping[str, Any]) -> list[str]:
         )
     columns = ("stage", "command", "took>", "processor time>", "attempts>")
     return [html.table("", columns, rows), "Each of these commands can also be run alone."]
+
+
+def where(about: Mapping[str, Any]) -> list[str]:
+    """The machine and the versions."""
+    return [_facts(about[name], name) for name in ("machine", "versions")]
 
 
 def _facts(facts: Mapping[str, Any], what: str) -> Html:

@@ -1,0 +1,63 @@
+"""`nitrogen study labels`: are labels that are read off an overlay good enough to learn from?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from nitrogen_jax.commands import quickstart as options
+from nitrogen_jax.errors import NitrogenError
+
+SUMMARY = (
+    "Trains one policy on true actions, on labels read off an overlay and on shuffled labels, and "
+    "compares how well they play."
+)
+EXAMPLES = """\
+  nitrogen study labels --out studies/labels           half an hour and more on two cores
+  nitrogen study labels --short --out /tmp/labels      the same stages, a fraction of the size
+  nitrogen study labels --list                         the command of every stage
+  nitrogen study labels --out quickstart               goes on with the stages of a quick start
+The same command again goes on where it was stopped, and ends with the same numbers. The page is
+DIR/labels_study.html, the numbers DIR/labels_study.json. Exit code 0: the page is written, whatever
+it says; 1: a stage failed; 2: bad usage or input, or something is not installed."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_sizes(parser, Path("studies/labels"))
+
+
+def run(args: argparse.Namespace) -> int:
+    from nitrogen_jax.chain import labels_study
+
+    def write() -> None:
+        from nitrogen_jax.report import labels_study_page
+
+        labels_study_page.write(args.out)
+
+    return options.go(args, labels_study.chain, "labels-study", write, lambda: _tell(args))
+
+
+def _tell(args: argparse.Namespace) -> int:
+    from nitrogen_jax import terminal
+    from nitrogen_jax.chain import labels_study
+    from nitrogen_jax.evaluation.scores import Score, counted, progressed
+
+    screen = terminal.out()
+    try:
+        found = labels_study.read(args.out)
+    except (OSError, ValueError) as error:
+        raise NitrogenError(f"{args.out / labels_study.RESULTS} cannot be read: {error}") from None
+    if args.json:
+        screen.print(json.dumps(found), markup=False)
+        return 0
+    numbers = found["numbers"]
+    players = [Score(**one) for one in numbers["players"].values()]
+    rows = [(one.name, counted(one), progressed(one)) for one in players]
+    screen.print(
+        terminal.table(numbers["plan"]["task"], ("who", "successes", "mean progress"), rows)
+    )
+    for line in numbers["verdicts"]:
+        screen.print(line, markup=False)
+    screen.print(f"the page: {args.out / labels_study.REPORT}", markup=False)
+    return 0
