@@ -56,7 +56,7 @@ class Study:
     seeds: tuple[int, ...] = (0,)
     pretrain_steps: int = 5000
     steps: int = 1000
-    stride: int = 2
+    stride: int = 1
     execute: int = 2
     episodes: int = 20
     train: tuple[str, ...] = ()
