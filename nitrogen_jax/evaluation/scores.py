@@ -96,11 +96,11 @@ def verdict(one: Score, other: Score) -> tuple[bool, str]:
 
 
 def counted(one: Score) -> str:
-    """Successes in words, such as "7 of 20 (35 %, 18 to 57)"."""
+    """Successes in words, such as "7 of 20 (35 %, 18 to 57 %)"."""
     if one.rate is None:
         return "no judged episode"
     return (
-        f"{one.successes} of {one.judged} ({one.rate:.0%}, {100 * one.low:.0f} to "
+        f"{one.successes} of {one.judged} ({100 * one.rate:.0f} %, {100 * one.low:.0f} to "
         f"{100 * one.high:.0f} %)"
     )
 
