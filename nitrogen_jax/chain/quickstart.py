@@ -30,6 +30,8 @@ CONFIG = Path(__file__).with_name("small_policy.py")
 POLICY, RANDOM, IDLE, EXPERT = "policy", "random", "idle", "expert"
 PLAYERS = (POLICY, RANDOM, IDLE, EXPERT)
 REPORT, RESULTS = "report.html", "results.json"
+# What is compiled once serves a training that goes on, and others of the same policy.
+COMPILED = {"JAX_COMPILATION_CACHE_DIR": f"{ROOM}/compiled"}
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def train(plan: Plan, name: str = "train", out: str = "run", reads: str = "recor
         out=out,
         reads=(reads,),
         files=(CONFIG,),
+        env=COMPILED,
         share=training_share(out, plan.steps),
         seconds=25 + 0.04 * plan.steps,
     )
@@ -196,6 +199,7 @@ def evaluation(plan: Plan, who: str, title: str, run: str = "run", reads: str = 
         argv=words,
         out=f"eval/{who}",
         reads=(reads,) if is_policy else (),
+        env=COMPILED if is_policy else {},
         seconds=5 + (2.5 if is_policy else 1.0) * plan.episodes,
     )
 
