@@ -1,6 +1,6 @@
 """The policy of the quick start: a real game, learnt from a few minutes of labelled video.
 
-    nitrogen eval record vizdoom/defend-the-center --minutes 4 --overlay --overlay-width 0.3 \\
+    nitrogen eval record vizdoom/defend-the-center --minutes 3 --overlay --overlay-width 0.3 \\
         --corner bottom-left bottom-right --out recording/
     nitrogen label run --videos recording/videos --skins recording/skins --out labels/
     nitrogen data build --labels labels/ --videos recording/videos --out records/ --size 64 \\

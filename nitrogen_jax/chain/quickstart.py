@@ -49,8 +49,8 @@ class Plan:
     """
 
     task: str = TASK
-    minutes: float = 4.0
-    steps: int = 4000
+    minutes: float = 3.0
+    steps: int = 2500
     episodes: int = 40
     execute: int = 2
     seed: int = 0

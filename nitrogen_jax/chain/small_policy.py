@@ -34,10 +34,10 @@ def config() -> TrainConfig:
     return TrainConfig(
         task=PolicyTask(policy=POLICY, draws_per_frame=4, scan=False),
         data=RecordsData(),
-        steps=4000,
+        steps=2500,
         batch=16,
-        optimizer=Optimizer(rate=1e-3, warmup=100, decay=2000, beta2=0.99, ema=0.99),
+        optimizer=Optimizer(rate=1e-3, warmup=100, decay=1250, beta2=0.99, ema=0.99),
         checkpoints=Keep(every=500, newest=2),
-        validation=Validation(every=2000, batches=8, trained=8, batch=64),
+        validation=Validation(every=2500, batches=8, trained=8, batch=64),
         log_every=50,
     )

@@ -50,7 +50,8 @@ class Stage:
         codes: exit codes with which it has done what it should.
         share: how much of it is done, 0 to 1, by what lies in the room; None: what the command
             tells, see `process`.
-        env: variables of its environment; ROOM in them is replaced.
+        env: variables of its environment where it has none of that name; ROOM in them is
+            replaced.
         goes_on: whether the command goes on with what it made before it was stopped; else that is
             removed first.
     """
@@ -72,7 +73,7 @@ class Stage:
         return [word.replace(ROOM, str(room)) for word in self.argv]
 
     def variables(self, room: Path) -> dict[str, str]:
-        """What its environment has beside this process's."""
+        """What its environment has beside this process's, which go before."""
         return {name: value.replace(ROOM, str(room)) for name, value in self.env.items()}
 
     def command(self, room: Path) -> str:
@@ -242,7 +243,7 @@ def _run_one(stage: Stage, room: Path, fingerprint: str, watch: Watch) -> Done:
         wall = round(begun.wall + time.monotonic() - start, 2)
         return dataclasses.replace(begun, wall=wall, cpu=round(begun.cpu + cpu, 2))
 
-    ran = process.run(stage.words(room), log, {**os.environ, **stage.variables(room)}, tell)
+    ran = process.run(stage.words(room), log, {**stage.variables(room), **os.environ}, tell)
     if ran.interrupted or ran.code not in stage.codes or not made.exists():
         _write(room, spent(ran.cpu))
         if ran.interrupted:
