@@ -1,7 +1,7 @@
 """Fine-tuning of the transfer study: the pre-trained policy learns a task that it has never seen.
 
     nitrogen train --config configs/transfer/finetune.py --out runs/near-5-pretrained \
-        --start.checkpoint=runs/pretrain --data.records=records/near-5
+        --start.checkpoint=runs/pretrain --data.records=records-near-5
 
 Everything but the number of updates and the start is that of configs/transfer/pretrain.py; from
 the start alone configs/transfer/scratch.py differs.

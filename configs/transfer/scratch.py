@@ -1,7 +1,7 @@
 """The other side of the transfer study: the same as fine-tuning, from random parameters.
 
     nitrogen train --config configs/transfer/scratch.py --out runs/near-5-scratch \
-        --data.records=records/near-5
+        --data.records=records-near-5
 
 Expected: launch/transfer/RESULTS.md holds what was measured.
 """

@@ -5,7 +5,7 @@ one far from them. For each, and for each amount of play, a policy that starts f
 one and one that starts from nothing see the same records in the same order for the same number of
 updates, and play the same episodes.
 
-    ROOM/play/, records/    scripted play and the training records made of it
+    ROOM/play/, records-*/  scripted play and the training records made of it
     ROOM/runs/, evals/      trainings and evaluations, named by `Study.run`
 """
 
@@ -129,14 +129,14 @@ def _play(study: Study, name: str, tasks: tuple[str, ...], minutes: float) -> It
 def _records(study: Study, name: str, minutes: float) -> Stage:
     play = f"{ROOM}/play/{name}"
     argv = ("data", "build", "--labels", f"{play}/labels", "--videos", f"{play}/videos")
-    argv += ("--out", f"{ROOM}/records/{name}", "--split", "val=0", "--size", "64")
+    argv += ("--out", f"{ROOM}/records-{name}", "--split", "val=0", "--size", "64")
     # Rest is an action here: a policy that never learned it would never stand still.
     argv += ("--frame-stride", str(study.stride), "--horizon", "4", "--min-active", "0")
     return Stage(
         name=f"records-{name}",
         title=f"training records: {_told(study, name)}",
         argv=argv,
-        out=f"records/{name}",
+        out=f"records-{name}",
         reads=(f"play-{name}",),
         seconds=4 + 3 * minutes,
     )
@@ -190,7 +190,7 @@ def _training(study: Study, kind: str, run: str, data: str, seed: int) -> tuple[
     steps = study.pretrain_steps if kind == PRETRAIN else study.steps
     return (
         *("train", "--config", str(CONFIGS / CONFIG_OF[kind])),
-        *("--out", f"{ROOM}/runs/{run}", "--resume", f"--data.records={ROOM}/records/{data}"),
+        *("--out", f"{ROOM}/runs/{run}", "--resume", f"--data.records={ROOM}/records-{data}"),
         *(f"--steps={steps}", f"--seed={seed}", f"--optimizer.warmup={steps // 20}"),
         *(f"--optimizer.decay={steps // 2}", f"--checkpoints.every={max(25, steps // 6)}"),
         *study.train,
