@@ -12,24 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nitrogen_jax.labeling.fit.model import (
-    GRID,
-    PIECE,
-    REACH,
-    ElementModel,
-    Noise,
-    Precision,
-    rest,
-)
+from nitrogen_jax.labeling.fit.model import GRID, PIECE, REACH, ElementModel, Precision, rest
+from nitrogen_jax.labeling.fit.scene import Scene, displayed, unknown
 from nitrogen_jax.labeling.planes import Planes, pooled
 from nitrogen_jax.labeling.skins.draw import Region
 
-GROUND = (110.0, 128.0, 128.0)  # of a background nothing is known of: Y, U, V
 TOLD = 400  # frames from which a scene is told, at most
 ROUNDS = 2  # of telling a scene
-CALM = 75.0  # percentile of a pixel's changes that is small where a display stays
-LEAST_CHANGE = 6.0  # levels by which a background's level must change to tell that
-FOLLOWS = 0.3  # of the level's change, below which a pixel stays
 STEP_SHARE = 70.0  # percentile of the differences between states that is a usual one
 LEAST_STEP = 4.0  # standard deviations
 FILLED = 0.4  # of a sprite's pixels that are opaque; one with fewer is lines
@@ -66,60 +55,6 @@ def vectors(model: ElementModel, crops: Planes, crop: Region) -> np.ndarray:
     return pooled(Planes(y, crops.uv[:, :, half[0], half[1]]), model.block)
 
 
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """What is known of an element's surroundings in a block of frames.
-
-    Attributes:
-        ground: (n,) the background's mean picture.
-        error: (n,) what is added to every template: small errors of colour and place.
-        open: (n,) 0 where a display of the game stays, which does not follow the background's
-            level; else 1.
-        noise: how far pixels scatter.
-    """
-
-    ground: np.ndarray
-    error: np.ndarray
-    open: np.ndarray
-    noise: Noise
-
-    def templates(self, model: ElementModel, opacity: float) -> np.ndarray:
-        """(K, n) what the states look like."""
-        return opacity * model.colour + (1 - opacity * model.alpha) * self.ground + self.error
-
-
-def unknown(model: ElementModel) -> Scene:
-    """A scene of which nothing is known."""
-    ground = np.zeros(model.colour.shape[1], np.float32)
-    for part, level in zip(model.parts(), GROUND, strict=True):
-        ground[part] = level
-    return Scene(ground, np.zeros_like(ground), np.ones_like(ground), Noise())
-
-
-def _displayed(model: ElementModel, frames: np.ndarray, opacity: float) -> Scene:
-    """A scene of which no more is known than where pixels stay while the level around changes.
-
-    There a display lies below the overlay. Its contrast with the background, which changes with
-    that, must not be taken for a state.
-    """
-    scene = unknown(model)
-    still = rest(model)
-    for part in model.parts():
-        clear = 1 - opacity * model.alpha[still, part]
-        seen = frames[:, part]
-        level = seen @ clear / clear.sum() if clear.sum() > 1 else np.zeros(len(frames))
-        changes = np.percentile(np.abs(level - np.median(level)), CALM)
-        if changes < LEAST_CHANGE:
-            continue
-        middle = np.median(seen, 0)
-        apart = np.percentile(np.abs(seen - middle), CALM, axis=0)
-        stays = (clear > 0.5) & (apart < FOLLOWS * clear * changes)
-        scene.open[part][stays] = 0
-        below = (middle - opacity * model.colour[still, part]) / np.maximum(clear, 0.5)
-        scene.ground[part][stays] = below[stays]
-    return scene
-
-
 def read_element(
     model: ElementModel, frames: np.ndarray, opacity: float, without: Collection[str] = ()
 ) -> Reading:
@@ -130,7 +65,7 @@ def read_element(
     """
     sample = frames[:: max(1, len(frames) // TOLD)]
     plain = {"scene", "display"} & set(without)
-    scene = unknown(model) if plain else _displayed(model, sample, opacity)
+    scene = unknown(model) if plain else displayed(model, sample, opacity)
     for _ in range(0 if "scene" in without else ROUNDS):
         scores, _ = _scores(model, sample, opacity, scene, False)
         scene = _told(model, sample, scores.argmax(1), opacity, scene)

@@ -21,7 +21,12 @@ from nitrogen_jax.labeling.skins.skin import States
 SURE = 10.0  # log-likelihood by which a state must beat rest
 NEAR = 0.3  # a stick less far from rest may be at rest
 STILL = 0.12  # a stick that is less far from rest than this, and than its scatter, is at rest
-ODD = 4.0  # times the energy of one frame in ten, from which on a frame is hardly to be trusted
+ODD = 12.0  # times the energy of one frame in ten, from which on a frame is hardly to be trusted
+DOUBT = 10.0  # times more or less than SURE, up to which a state is doubtful
+LEAST = {
+    "stick": 0.4
+}  # confidence in a state that might as well be rest; a stick's is near it then
+LEAST_OTHER = 0.2  # the same of all others
 CLOSE = 0.12  # a bar that is so close to half full may be either
 
 
@@ -69,7 +74,7 @@ def settle(
             if element.kind == "trigger":
                 value = np.where(rests, 0, reading.value[:, 0])
                 states.triggers[:, 0 if element.side == "left" else 1] = value
-        each[:, at] = _confidence(gap, reading.energy, element.kind == "stick")
+        each[:, at] = _confidence(gap, reading.energy, element.kind)
         if element.kind == "trigger" and element.bar:
             each[:, at] *= np.where(np.abs(reading.value[:, 0] - 0.5) < CLOSE, 0.6, 1)
     return Settled(states, each.min(1), each)
@@ -114,9 +119,10 @@ def _mode(points: np.ndarray) -> np.ndarray:
     return unique[counts.argmax()] * 0.06
 
 
-def _confidence(gap: np.ndarray, energy: np.ndarray, stick: bool) -> np.ndarray:
+def _confidence(gap: np.ndarray, energy: np.ndarray, kind: str) -> np.ndarray:
     """(N,) 0..1: low where a state is about as likely as rest, and where much is unexplained."""
-    clear = np.minimum(np.abs(np.log(np.maximum(gap, 1e-3) / SURE)) / np.log(5), 1)
-    clear = 0.8 + 0.2 * clear if stick else 0.4 + 0.6 * clear
+    clear = np.abs(np.log(np.maximum(gap, 1e-3) / SURE)) / np.log(DOUBT)
+    least = LEAST.get(kind, LEAST_OTHER)
+    clear = least + (1 - least) * np.minimum(clear, 1)
     usual = max(float(np.percentile(energy, 90)), 3 * float(np.median(energy)), 1e-3)
     return clear / (1 + (energy / usual / ODD) ** 2)
