@@ -21,7 +21,7 @@ from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.evaluation import tasks
 from nitrogen_jax.extras import EXTRAS, install_command
 
-TASK = "vizdoom/defend-the-center"
+TASK = "vizdoom/defend-the-line"
 # Where the overlay lies is black in the records, and not when the policy plays: of each corner it
 # has seen pictures with and without.
 CORNERS = ("bottom-left", "bottom-right")
@@ -51,7 +51,7 @@ class Plan:
     task: str = TASK
     minutes: float = 3.0
     steps: int = 2500
-    episodes: int = 40
+    episodes: int = 30
     execute: int = 2
     seed: int = 0
     workers: int = 2

@@ -23,7 +23,7 @@ EXAMPLES = """\
   nitrogen quickstart                                  a quarter of an hour on two cores
   nitrogen quickstart --short --out /tmp/short         the same stages in a minute or two
   nitrogen quickstart --list                           the command of every stage
-  nitrogen quickstart --task vizdoom/defend-the-line --out line/ --minutes 6 --steps 6000
+  nitrogen quickstart --task vizdoom/defend-the-center --out centre/ --minutes 6 --steps 6000
   nitrogen quickstart --only eval-policy report        these stages, where the others are done
 ./launch/quickstart.sh does it in an environment that it makes. The same command again goes on where
 it was stopped, and ends with the same numbers; a stage that is asked for differently is made anew,

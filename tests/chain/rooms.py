@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 # As little as every stage can work with.
-LEAST = ("--short", "--minutes", "0.2", "--steps", "16", "--episodes", "1")
+LEAST = ("--short", "--steps", "16", "--episodes", "1")
 
 
 def command(room: Path, *words: str, verb: tuple[str, ...] = ("quickstart",)) -> list[str]:
