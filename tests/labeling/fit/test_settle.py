@@ -31,6 +31,25 @@ def settled(made, opacity=1.0) -> Settled:
     return settle(made.models, read(made.models, made.crops, made.crop, opacity))
 
 
+def test_doubtful_is_what_is_about_as_likely_as_rest():
+    gap = np.array([0.01, 0.5, 1.0, 2.0, 200.0]) * SURE
+    for kind, least in (("button", 0.2), ("stick", 0.4)):
+        values = [[1.0, 0.0, 0.0]] * 5 if kind == "stick" else [[1.0]] * 5
+        found = settle([model_of(kind)], [reading(values, gap=gap, press=50)]).confidence
+        assert found[2] == pytest.approx(least, abs=0.02)
+        assert (found[[1, 3]] < 0.65).all()
+        assert (found[[0, 4]] > 0.98).all()
+
+
+def test_a_frame_that_is_coded_badly_is_kept_where_its_states_are_clear():
+    energy = np.ones(100)
+    energy[3], energy[4] = 20, 300  # of 3 that are usual
+    read = reading([[1]] * 100, gap=1e5, energy=energy)
+    found = settle([model_of("button")], [read]).confidence
+    assert found[3] > 0.7
+    assert found[4] < 0.1
+
+
 @functools.cache
 def pad_models() -> list:
     return build(composed.solid(), composed.AT, composed.SIZE, composed.COLOURS)
