@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nitrogen_jax.chain import quickstart, stages
+from nitrogen_jax.chain import labels_study, quickstart, stages
 from nitrogen_jax.chain.quickstart import PLAYERS
 
 pytestmark = pytest.mark.needs("vizdoom", "jax", "av", "pyarrow")
@@ -71,21 +71,22 @@ def test_again_it_has_nothing_to_do(room):
     assert (room / quickstart.REPORT).stat().st_mtime_ns == before
 
 
-def test_the_page_in_a_browser(room, tmp_path):
+def looked_at(page: Path, folder: Path, pictures: int, films: int) -> None:
+    """Opens a page in a browser: pictures are there, videos play, nothing is fetched or wrong."""
     pytest.importorskip("websocket", reason="needs websocket, of the extra bake")
     browser = load(HERE.parent / "report" / "browser.py")
     if browser.executable() is None:
         pytest.skip("needs a Chromium, which the extra bake drives")
-    with browser.tab(tmp_path / "browser") as tab:
-        tab.open(room / quickstart.REPORT)
+    with browser.tab(folder) as tab:
+        tab.open(page)
         assert [url for url in tab.requests if not url.startswith(("data:", "file:"))] == []
         assert len([url for url in tab.requests if url.startswith("file:")]) == 1
         broken = "[...document.images].filter((i) => !i.complete || !i.naturalWidth).length"
-        assert tab.evaluate("document.images.length") >= 5
+        assert tab.evaluate("document.images.length") >= pictures
         assert tab.evaluate(broken) == 0
         assert tab.evaluate("document.querySelectorAll('a[href]').length") == 0
         count = tab.evaluate("document.querySelectorAll('video').length")
-        assert count >= 1 + len(PLAYERS)  # the recording, and a clip of each
+        assert count >= films
         plays = "document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.64001E\"')"
         if tab.evaluate(f"{plays} !== ''"):
             for number in range(count):
@@ -93,6 +94,28 @@ def test_the_page_in_a_browser(room, tmp_path):
                 assert tab.evaluate(f"{video}.play().then(() => true)")
                 tab.until(f"{video}.currentTime > 0.1")
         assert tab.problems == []
+
+
+def test_the_page_in_a_browser(room, tmp_path):
+    # The recording, and a clip of each player.
+    looked_at(room / quickstart.REPORT, tmp_path / "browser", 5, 1 + len(PLAYERS))
+
+
+@pytest.mark.long
+def test_the_study_of_labels(room, tmp_path):
+    """It goes on with the stages of the quick start, and has a page of its own."""
+    done = rooms.run(room, *rooms.LEAST, verb=("study", "labels"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("done before") == 8
+    numbers = rooms.numbers(room, labels_study.RESULTS)
+    assert set(numbers["players"]) == set(labels_study.PLAYERS)
+    assert numbers["players"]["policy"] == {
+        **rooms.numbers(room)["players"]["policy"],
+        "name": "trained on extracted labels",
+    }
+    assert {one["steps"] for one in numbers["training"].values()} == {16}
+    assert len(numbers["verdicts"]) == 4
+    looked_at(room / labels_study.REPORT, tmp_path / "browser", 1, 3)
 
 
 def running(name: str, more=lambda room: True):
