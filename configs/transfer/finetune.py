@@ -16,7 +16,7 @@ from nitrogen_jax.config import load
 from nitrogen_jax.training.start import Start
 from nitrogen_jax.training.train_config import TrainConfig
 
-STEPS = 1000
+STEPS = 700
 
 
 def config() -> TrainConfig:

@@ -34,9 +34,9 @@ def config() -> TrainConfig:
     return TrainConfig(
         task=PolicyTask(policy=POLICY, draws_per_frame=3, scan=False),
         data=RecordsData(validation=None),
-        steps=5000,
+        steps=3000,
         batch=16,
-        optimizer=Optimizer(rate=1e-3, warmup=200, decay=2500, beta2=0.99, ema=0.997),
+        optimizer=Optimizer(rate=1e-3, warmup=150, decay=1500, beta2=0.99, ema=0.997),
         checkpoints=Keep(every=1000, newest=2),
         validation=Validation(every=None, batches=0),
         log_every=100,

@@ -54,8 +54,8 @@ class Study:
     pretrain_minutes: float = 2.0
     minutes: tuple[float, ...] = (1.0, 5.0, 20.0)
     seeds: tuple[int, ...] = (0,)
-    pretrain_steps: int = 5000
-    steps: int = 1000
+    pretrain_steps: int = 3000
+    steps: int = 700
     stride: int = 1
     execute: int = 2
     episodes: int = 20
