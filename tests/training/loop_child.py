@@ -1,7 +1,6 @@
 """Helpers for tests of the loop, and what they run in processes of their own.
 
-    python loop_child.py cli ARGUMENT...      as `nitrogen ARGUMENT...`
-    python loop_child.py forked JSON          several of these, one after the other
+    python loop_child.py forks      as many as standard input asks for, as `nitrogen ARGUMENT...`
 
 What takes long and is tested elsewhere is left out: the machine's speed is not measured, and no
 page of curves is drawn.
@@ -9,6 +8,7 @@ page of curves is drawn.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import functools
@@ -18,6 +18,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,51 +214,74 @@ def same(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool
 # -- processes
 
 
-def start(*arguments: object, **environment: str) -> subprocess.Popen:
-    """A process with its own two ends of pipes."""
-    return subprocess.Popen(
-        [sys.executable, str(HERE / "loop_child.py"), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+class Warm:
+    """A process that has imported what a run needs, and from which runs are forked.
+
+    It never touches a device: what is forked from it starts as a fresh process does.
+    """
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "loop_child.py"), "forks"],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(
+        self, *lines: Sequence[object], die: Sequence[Any] | None = None, timeout: float = 240
+    ) -> list[tuple[int, str, str]]:
+        """Runs `nitrogen` with each of these arguments, all at once.
+
+        Args:
+            die: the moment in the save of a step, and the step, when it is to be killed.
+
+        Returns:
+            Exit code, standard output and standard error of each, once all have ended.
+        """
+        lines = [[str(word) for word in line] for line in lines]
+        with tempfile.TemporaryDirectory() as folder:
+            job = {"lines": lines, "folder": folder, "die": die, "timeout": timeout}
+            self.process.stdin.write(json.dumps(job) + "\n")
+            self.process.stdin.flush()
+            codes = json.loads(self.process.stdout.readline())
+            found = []
+            for at, code in enumerate(codes):
+                kept = (
+                    "\n".join(
+                        line
+                        for line in Path(folder, f"{name}{at}").read_text().splitlines()
+                        if not line.startswith("[Gloo]")
+                    )
+                    for name in ("out", "error")
+                )
+                found.append((code, *kept))
+        assert None not in codes, f"it took too long: {found}"
+        return found
+
+    def pair(self, *arguments: object, timeout: float = 240) -> list[tuple[int, str, str]]:
+        """`nitrogen ARGUMENTS` as two processes that train together."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            where = f"127.0.0.1:{free.getsockname()[1]}"
+        flags = [["--coordinator", where, "--processes", 2, "--process-id", i] for i in range(2)]
+        return self.run(*([*arguments, *each] for each in flags), timeout=timeout)
+
+    def __enter__(self) -> Warm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
 
 
-def ended(*processes: subprocess.Popen, timeout: float = 240) -> list[tuple[int, str, str]]:
-    """Exit code, standard output and standard error of each, once all have ended."""
-    found = []
-    try:
-        for process in processes:
-            out, error = process.communicate(timeout=timeout)
-            kept = (
-                "\n".join(line for line in text.splitlines() if not line.startswith("[Gloo]"))
-                for text in (out, error)
-            )
-            found.append((process.returncode, *kept))
-    finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    return found
+def forks() -> None:
+    """Does what `Warm.run` asks for, line by line: forks, and prints the exit codes of the forks.
 
-
-def pair(*arguments: object, timeout: float = 240) -> list[tuple[int, str, str]]:
-    """`nitrogen ARGUMENTS` as two processes that train together."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        where = f"127.0.0.1:{free.getsockname()[1]}"
-    flags = [["--coordinator", where, "--processes", 2, "--process-id", i] for i in range(2)]
-    return ended(*(start("cli", *arguments, *each) for each in flags), timeout=timeout)
-
-
-def forked(jobs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    """Runs command lines, each in a fork; returns exit codes and standard errors.
-
-    A job has `argv`, `error` (a file), and `die`: when it is to be killed while it saves.
+    A code is null where it took too long.
     """
     import tensorboardX  # noqa: F401  # what is loaded now, forks need not load again
     from orbax.checkpoint import v1  # noqa: F401
@@ -264,24 +290,57 @@ def forked(jobs: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     from nitrogen_jax import cli
 
     del nitrogen_jax
-    found = []
-    for job in jobs:
-        process = os.fork()
-        if not process:
-            code = 99
-            try:
-                with open(job["error"], "w") as file:
-                    os.dup2(file.fileno(), 2)
-                sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
-                if job.get("die"):
-                    _die_while_saving(*job["die"])
-                code = cli.main(job["argv"])
-            finally:
-                sys.stderr.flush()
-                os._exit(code)
-        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        found.append([code, Path(job["error"]).read_text()])
-    return found
+    for asked in sys.stdin:
+        job = json.loads(asked)
+        until = time.monotonic() + job["timeout"]
+        running = {
+            _fork(cli.main, argv, Path(job["folder"]), at, job["die"]): at
+            for at, argv in enumerate(job["lines"])
+        }
+        codes = [None] * len(running)
+        while running and time.monotonic() < until:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if process:
+                codes[running.pop(process)] = os.waitstatus_to_exitcode(status)
+            else:
+                time.sleep(0.02)
+        for process in running:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+        sys.stdout.write(json.dumps(codes) + "\n")
+        sys.stdout.flush()
+
+
+def _fork(main, argv: list[str], folder: Path, at: int, die: Sequence[Any] | None) -> int:
+    """Runs `main(argv)` in a fork, with files for its output; returns the number of the fork."""
+    process = os.fork()
+    if process:
+        return process
+    code = 99
+    try:
+        for number, name in enumerate(("null", "out", "error")):
+            path = "/dev/null" if name == "null" else folder / f"{name}{at}"
+            file = os.open(path, os.O_RDWR | os.O_CREAT)
+            os.dup2(file, number)
+            os.close(file)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        if die:
+            _die_while_saving(*die)
+        try:
+            code = main(argv)
+        except SystemExit as error:
+            code = error.code
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        atexit._run_exitfuncs()  # as at the end of any process
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return 0
 
 
 def _die_while_saving(moment: str, step: int) -> None:
@@ -314,11 +373,6 @@ def _die_while_saving(moment: str, step: int) -> None:
 
 if __name__ == "__main__":
     _skip_the_slow()
-    verb, *rest = sys.argv[1:]
-    if verb == "cli":
-        from nitrogen_jax import cli
-
-        sys.exit(cli.main(rest))
-    sys.stdout.write(json.dumps(forked(json.loads(rest[0]))) + "\n")
+    forks()
 
 __all__ = ["Keep", "MeshShape", "Optimizer", "SignalData", "ToyTask", "Validation", "config"]

@@ -30,18 +30,24 @@ def quick(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def relay(tmp_path_factory):
+def warm(quick):
+    with runs.Warm() as warm:
+        yield warm
+
+
+@pytest.fixture(scope="module")
+def relay(warm, tmp_path_factory):
     """A run that goes from two processes to one and to two again; and what each pair said."""
     root = tmp_path_factory.mktemp("relay")
     folder = root / "run"
     # Without noise: what is drawn for a row does not depend on which process has the row.
     argv = ["train", "--config", runs.config_file(root), "--out", folder, "--task.noise=0.0"]
     argv.append("--json")
-    both = runs.pair(*argv, "--data.signal_at=6", "--data.only=1")
+    both = warm.pair(*argv, "--data.signal_at=6", "--data.only=1")
     after_two = sorted(path.name for path in (folder / "checkpoints").iterdir())
     made = config(task=ToyTask(), data=runs.SignalData(signal_at=11, signal=signal.SIGINT))
     alone = loop.train(made, folder, resume=True, view=False)
-    again = runs.pair(*argv, "--resume")
+    again = warm.pair(*argv, "--resume")
     return folder, both, after_two, alone, again
 
 
@@ -80,22 +86,22 @@ def test_the_run_is_that_of_one_process(relay, tmp_path):
     assert len(where) == 2
 
 
-def test_both_refuse_what_is_no_good(tmp_path):
+def test_both_refuse_what_is_no_good(warm, tmp_path):
     """Both end at once, with the sentence that one alone would end with."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").touch()
     argv = ["train", "--config", runs.config_file(tmp_path), "--out", tmp_path / "run"]
-    for code, out, error in runs.pair(*argv, timeout=100):
+    for code, out, error in warm.pair(*argv, timeout=100):
         assert code == 2, error
         assert error.endswith("exists already: --resume takes it up, another --out begins anew")
         assert "Traceback" not in error
         assert out == ""
 
 
-def test_both_stop_where_the_loss_is_not_finite(tmp_path):
+def test_both_stop_where_the_loss_is_not_finite(warm, tmp_path):
     argv = ["train", "--config", runs.config_file(tmp_path), "--out", tmp_path / "run"]
     argv += ["--quiet", "--nonfinite=stop", "--data.nan_at=(2,)"]
-    for code, out, error in runs.pair(*argv, timeout=100):
+    for code, out, error in warm.pair(*argv, timeout=100):
         assert code == 1, error
         assert "step 3: the loss is nan" in error
         assert "Traceback" not in error
@@ -103,10 +109,10 @@ def test_both_stop_where_the_loss_is_not_finite(tmp_path):
 
 
 @pytest.mark.parametrize("only", [pytest.param(0, marks=pytest.mark.long), 1])
-def test_an_error_of_one_ends_the_other(only, tmp_path):
+def test_an_error_of_one_ends_the_other(only, warm, tmp_path):
     """The one that is well does not wait forever for the sums of the one that is not."""
     argv = ["train", "--config", runs.config_file(tmp_path), "--out", tmp_path / "run"]
     argv += ["--quiet", "--data.signal=0", "--data.signal_at=5", f"--data.only={only}"]
-    ended = runs.pair(*argv, timeout=200)
+    ended = warm.pair(*argv, timeout=200)
     assert all(code not in (0, None) for code, *_ in ended)
     assert "the data has gone" in ended[only][2]

@@ -44,25 +44,28 @@ def whole(tmp_path_factory):
     return folder
 
 
-def check_same(folder, whole):
+@pytest.fixture(scope="module")
+def right(whole):
+    """What that run has at its end: all arrays."""
+    return runs.arrays(config(), whole, 20)
+
+
+def check_same(folder, whole, right):
     """The run in `folder` ended as the one that nobody stopped."""
     assert runs.losses(folder) == runs.losses(whole)
     assert list(runs.losses(folder)) == list(range(1, 21))
-    made = config()
-    assert runs.same(runs.arrays(made, folder, 20), runs.arrays(made, whole, 20))
+    assert runs.same(runs.arrays(config(), folder, 20), right)
     result = json.loads((folder / run_folder.RESULT).read_text())
     assert (result["state"], result["step"]) == ("finished", 20)
     assert not list((folder / "checkpoints").glob(".tmp*"))
 
 
-def test_runs_differ_where_they_should(whole, tmp_path):
+def test_runs_differ_where_they_should(whole, right, tmp_path):
     """The comparison of this file can tell runs apart: another seed, and one batch left out."""
     train(config(seed=1), tmp_path / "seed")
     other = runs.losses(tmp_path / "seed")
     assert not set(other.values()) & set(runs.losses(whole).values())
-    assert not runs.same(
-        runs.arrays(config(), tmp_path / "seed", 20), runs.arrays(config(), whole, 20)
-    )
+    assert not runs.same(runs.arrays(config(), tmp_path / "seed", 20), right)
 
 
 # Batch at which a signal comes -> the step after which the run stops. The step carries the news to
@@ -71,7 +74,7 @@ STOPS = {0: 2, 5: 6, 16: 18}
 
 
 @pytest.mark.parametrize("at", STOPS)
-def test_stopped_by_a_signal(whole, tmp_path, at):
+def test_stopped_by_a_signal(whole, right, tmp_path, at):
     result = train(config(data=SignalData(signal_at=at)), tmp_path)
     assert (result.state, result.interrupted) == ("stopped", False)
     assert result.step == STOPS[at]
@@ -80,22 +83,22 @@ def test_stopped_by_a_signal(whole, tmp_path, at):
     assert runs.events(tmp_path).count((result.step, "saved")) == 1
     assert (result.step, "stopped, as asked to") in runs.events(tmp_path)
     assert train(config(), tmp_path, resume=True).state == "finished"
-    check_same(tmp_path, whole)
+    check_same(tmp_path, whole, right)
 
 
-def test_stopped_at_the_last_step(whole, tmp_path):
+def test_stopped_at_the_last_step(whole, right, tmp_path):
     """A signal that comes too late to change anything: the run has finished."""
     result = train(config(data=SignalData(signal_at=19)), tmp_path)
     assert (result.state, result.step) == ("finished", 20)
-    check_same(tmp_path, whole)
+    check_same(tmp_path, whole, right)
 
 
-def test_stopped_again_and_again(whole, tmp_path):
+def test_stopped_again_and_again(whole, right, tmp_path):
     for at, step in {3: 5, 11: 12, 13: 15}.items():
         result = train(config(data=SignalData(signal_at=at)), tmp_path, resume=True)
         assert (result.state, result.step) == ("stopped", step)
     train(config(), tmp_path, resume=True)
-    check_same(tmp_path, whole)
+    check_same(tmp_path, whole, right)
 
 
 # How a process ends: the signal or the moment in the save of a step, the exit code, and the steps
@@ -113,28 +116,27 @@ ENDS = {
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory):
+def ends(quick, tmp_path_factory):
     """The folders of runs that ended in these ways, with exit codes and standard errors."""
     root = tmp_path_factory.mktemp("ends")
     file = runs.config_file(root)
-    jobs = []
-    for name, (how, _, _) in ENDS.items():
-        argv = ["train", "--config", str(file), "--out", str(root / name), "--quiet"]
-        argv.append("--checkpoints.newest=3")
-        if "signal" in how:
-            argv += [f"--data.signal={int(how['signal'])}", f"--data.signal_at={how['at']}"]
-        jobs.append({"argv": argv, "die": how.get("die"), "error": str(root / f"{name}.txt")})
-    [(code, out, error)] = runs.ended(runs.start("forked", json.dumps(jobs)))
-    assert code == 0, error
-    return root, dict(zip(ENDS, json.loads(out), strict=True))
+    found = {}
+    with runs.Warm() as warm:
+        for name, (how, _, _) in ENDS.items():
+            argv = ["train", "--config", file, "--out", root / name, "--quiet"]
+            argv.append("--checkpoints.newest=3")
+            if "signal" in how:
+                argv += [f"--data.signal={int(how['signal'])}", f"--data.signal_at={how['at']}"]
+            [found[name]] = warm.run(argv, die=how.get("die"))
+    return root, found
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_a_process_that_ended_is_taken_up(name, ends, whole, tmp_path):
+def test_a_process_that_ended_is_taken_up(name, ends, whole, right, tmp_path):
     root, found = ends
     _, code, steps = ENDS[name]
-    assert found[name][0] == code, found[name][1]
-    assert "Traceback" not in found[name][1]
+    assert found[name][0] == code, found[name][2]
+    assert "Traceback" not in found[name][2]
     folder = root / name
     with runs.checkpoints.Checkpoints(folder / "checkpoints") as keeper:
         there = keeper.steps()
@@ -144,10 +146,10 @@ def test_a_process_that_ended_is_taken_up(name, ends, whole, tmp_path):
     train(config(), folder, resume=True, command=["again"])
     resumed = [step for step, text in runs.events(folder) if text == "resumed"]
     assert resumed == there[-1:]
-    check_same(folder, whole)
+    check_same(folder, whole, right)
 
 
-def test_the_newest_checkpoint_is_corrupt(whole, tmp_path, caplog):
+def test_the_newest_checkpoint_is_corrupt(whole, right, tmp_path, caplog):
     folder = tmp_path / "run"
     train(config(data=SignalData(signal_at=12)), folder)
     newest = folder / "checkpoints" / "14"
@@ -156,7 +158,7 @@ def test_the_newest_checkpoint_is_corrupt(whole, tmp_path, caplog):
     train(config(), folder, resume=True)
     assert f"{newest} is damaged and passed over" in caplog.text
     assert (12, "resumed") in runs.events(folder)
-    check_same(folder, whole)
+    check_same(folder, whole, right)
 
 
 def test_more_steps_on_resume(tmp_path):
@@ -169,7 +171,8 @@ def test_more_steps_on_resume(tmp_path):
     assert (9, "resumed with another config: steps was 9 and is 20") in runs.events(
         tmp_path / "more"
     )
-    check_same(tmp_path / "more", tmp_path / "whole")
+    whole = tmp_path / "whole"
+    check_same(tmp_path / "more", whole, runs.arrays(made, whole, 20))
 
 
 def test_a_finished_run_has_nothing_left_to_do(whole, tmp_path, caplog, monkeypatch):
@@ -185,7 +188,7 @@ def test_a_finished_run_has_nothing_left_to_do(whole, tmp_path, caplog, monkeypa
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_killed_between_the_last_step_and_the_result(whole, tmp_path):
+def test_killed_between_the_last_step_and_the_result(whole, right, tmp_path):
     """Validation is done once more, and no step."""
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
@@ -194,7 +197,7 @@ def test_killed_between_the_last_step_and_the_result(whole, tmp_path):
     assert result.metrics["validation"]["samples"] == 32
     assert json.loads((folder / run_folder.RESULT).read_text())["metrics"] == result.metrics
     assert "compiled" not in [text for step, text in runs.events(folder)[-4:]]
-    check_same(folder, whole)
+    check_same(folder, whole, right)
 
 
 # -- the policy and its records
@@ -223,9 +226,9 @@ def test_the_policy_on_records(tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop, "_next", drawn)
     assert train(made, tmp_path / "run").step == 8
-    other = dataclasses.replace(made, data=dataclasses.replace(made.data, workers=2))
+    other = dataclasses.replace(made, data=dataclasses.replace(made.data, workers=1))
     train(other, tmp_path / "run", resume=True)
-    assert (8, "resumed with another config: data.workers was 0 and is 2") in runs.events(
+    assert (8, "resumed with another config: data.workers was 0 and is 1") in runs.events(
         tmp_path / "run"
     )
     assert runs.losses(tmp_path / "run") == runs.losses(tmp_path / "whole")
