@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The transfer study: pre-trains a small policy on scripted play of eleven tasks, fine-tunes it on
+# The transfer study: pre-trains a small policy on scripted play of ten tasks, fine-tunes it on
 # two that are held out, and compares it with the same policy from scratch.
 #
 #   launch/transfer.sh [OPTIONS] [--a=value ...]

@@ -1,4 +1,4 @@
-"""Pre-training of the transfer study: one small policy on scripted play of eleven tasks.
+"""Pre-training of the transfer study: one small policy on scripted play of ten tasks.
 
     nitrogen train --config configs/transfer/pretrain.py --out runs/pretrain --data.records=records/
 

@@ -15,7 +15,7 @@ from nitrogen_jax.config import load
 def config() -> Study:
     return dataclasses.replace(
         load(Path(__file__).with_name("study.py")),
-        pretrain=("vizdoom/my-way-home",),
+        played=("vizdoom/my-way-home", "vizdoom/health-gathering"),
         pretrain_minutes=0.1,
         minutes=(0.1,),
         pretrain_steps=20,

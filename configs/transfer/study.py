@@ -2,9 +2,9 @@
 
     launch/transfer.sh --recipe configs/transfer/study.py --out runs/transfer
 
-Pre-training has five scenarios of ViZDoom, five games of Procgen, and Airstriker. Near is one more
-scenario of ViZDoom, in which monsters come from all sides instead of one. Far is a game of the
-Atari 2600, of which there is none in pre-training.
+Pre-training has four scenarios of ViZDoom, five games of Procgen, and Airstriker. Near is one more
+scenario of ViZDoom: walking as in my-way-home, to medikits. Far is a game of the Atari 2600, of
+which there is none in pre-training; its scripted player is no champion.
 """
 
 from nitrogen_jax.chain.transfer import Study
@@ -12,7 +12,7 @@ from nitrogen_jax.chain.transfer import Study
 
 def config() -> Study:
     return Study(
-        pretrain=(
+        played=(
             "vizdoom/defend-the-line",
             "vizdoom/deadly-corridor",
             "vizdoom/health-gathering",
@@ -25,6 +25,7 @@ def config() -> Study:
             "procgen/starpilot",
             "airstriker/score",
         ),
-        near="vizdoom/defend-the-center",
-        far="ale/breakout",
+        near="vizdoom/health-gathering",
+        far="ale/boxing",
+        counts={"ale/boxing": "points"},
     )

@@ -12,8 +12,8 @@ updates, and play the same episodes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nitrogen_jax.chain.stages import ROOM, Stage
@@ -35,20 +35,22 @@ class Study:
     """What is compared.
 
     Attributes:
-        pretrain: tasks whose play is pre-trained on.
-        near, far: the tasks that are held out.
-        pretrain_minutes: of play of each task of `pretrain`.
+        played: tasks whose play is recorded for pre-training.
+        near, far: the tasks that are held out; where they are among `played`, too.
+        pretrain_minutes: of play of each task that is pre-trained on.
         minutes: amounts of play of a held-out task.
         seeds: of the trainings on held-out tasks: order of samples, noise, random parameters.
         pretrain_steps, steps: updates.
         stride: steps of the play from one picture that is trained on to the next.
         execute: actions that are played of each chunk.
         episodes: that each policy plays.
+        counts: held-out task -> what its judge counts, the more the better, which is told beside
+            success and progress: these end at 0.
         train: further words for `nitrogen train`, the same for every training.
         play_seed, eval_seed: of the play that is recorded, and of the episodes.
     """
 
-    pretrain: tuple[str, ...]
+    played: tuple[str, ...]
     near: str
     far: str
     pretrain_minutes: float = 2.0
@@ -59,6 +61,7 @@ class Study:
     stride: int = 1
     execute: int = 2
     episodes: int = 20
+    counts: Mapping[str, str] = field(default_factory=dict)
     train: tuple[str, ...] = ()
     play_seed: int = 1000
     eval_seed: int = 0
@@ -67,14 +70,15 @@ class Study:
         """Returns itself; raises one sentence about the first thing that makes no sense."""
         from nitrogen_jax.evaluation import suite
 
-        for task in suite.chosen(names=(*self.pretrain, self.near, self.far)):
+        for task in suite.chosen(names=(*self.played, self.near, self.far)):
             if task.expert is None:
                 raise NitrogenError(f"study: task {task.name} has no expert to learn from")
         if not self.pretrain or not self.minutes or not self.seeds:
-            raise NitrogenError("study: pretrain, minutes and seeds need at least one each")
-        held_out = {self.near, self.far}
-        if len(held_out) < 2 or held_out & set(self.pretrain):
-            raise NitrogenError("study: near and far are two tasks that are not pre-trained on")
+            raise NitrogenError("study: tasks, minutes and seeds need at least one each")
+        if self.near == self.far:
+            raise NitrogenError(f"study: near and far are two tasks, and {self.near} is named")
+        if unknown := self.counts.keys() - {self.near, self.far}:
+            raise NitrogenError(f"study: counts names {min(unknown)}, which is not held out")
         for name in ("minutes", "seeds"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise NitrogenError(f"study: {name} names one of them twice")
@@ -87,6 +91,11 @@ class Study:
         if self.play_seed == self.eval_seed:
             raise NitrogenError("study: play_seed and eval_seed are the same")
         return self
+
+    @property
+    def pretrain(self) -> tuple[str, ...]:
+        """The tasks that are pre-trained on."""
+        return tuple(task for task in self.played if task not in (self.near, self.far))
 
     def held_out(self, where: str) -> str:
         """The held-out task of NEAR or FAR."""
@@ -103,7 +112,7 @@ def stages(study: Study) -> list[Stage]:
 
     Small amounts of play come first: what is compared early can be looked at early.
     """
-    every = [*_play(study, PRETRAIN, study.pretrain, study.pretrain_minutes)]
+    every = [*_play(study, PRETRAIN, study.played, study.pretrain_minutes)]
     every += [*_pretraining(study), *_references(study)]
     for minutes in study.minutes:
         for where in WHERE:
@@ -132,6 +141,13 @@ def _records(study: Study, name: str, minutes: float) -> Stage:
     argv += ("--out", f"{ROOM}/records-{name}", "--split", "val=0", "--size", "64")
     # Rest is an action here: a policy that never learned it would never stand still.
     argv += ("--frame-stride", str(study.stride), "--horizon", "4", "--min-active", "0")
+    if name == PRETRAIN:
+        argv += tuple(
+            word
+            for task in study.played
+            if task not in study.pretrain
+            for word in ("--holdout", task)
+        )
     return Stage(
         name=f"records-{name}",
         title=f"training records: {_told(study, name)}",
@@ -229,7 +245,7 @@ def _data(where: str, minutes: float) -> str:
 def _told(study: Study, data: str) -> str:
     """What play or records are of, for people."""
     if data == PRETRAIN:
-        return f"{study.pretrain_minutes:g} min of each of {len(study.pretrain)} tasks"
+        return f"{study.pretrain_minutes:g} min of each task for pre-training"
     where, _, minutes = data.partition("-")
     return f"{minutes} min of {study.held_out(where)} ({where})"
 

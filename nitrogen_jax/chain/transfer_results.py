@@ -9,7 +9,7 @@ NOTE: a bootstrap over episodes knows nothing of what another training would hav
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from nitrogen_jax.evaluation.rollout import SUCCESS
 from nitrogen_jax.evaluation.statistics import JUDGED, Summary, summarise
 from nitrogen_jax.evaluation.task import CATEGORIES
 
+COUNT = "count"  # the measure of what a task's judge counts, in its own unit
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -43,6 +45,7 @@ class Cell:
         who: one of STARTS, of REFERENCES, or ZERO.
         minutes: of play that was learned from; 0 for who has seen none of the task.
         progress_low, progress_high: bootstrap interval of the mean progress; None without any.
+        count: mean of what the judge counts; None where the study names nothing.
     """
 
     where: str
@@ -53,6 +56,7 @@ class Cell:
     summary: Summary
     progress_low: float | None
     progress_high: float | None
+    count: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Compared:
     Attributes:
         group: what is put together: a place, a category, "all".
         minutes: of play that both have learned from; None: all amounts together.
-        measure: one of MEASURES.
+        measure: one of MEASURES, or COUNT.
     """
 
     group: str
@@ -187,9 +191,27 @@ def compare(
             if not some:
                 continue
             for measure in MEASURES:
-                a, b = ([_value(one, measure) for one in side] for side in zip(*some, strict=True))
-                found.append(Compared(group, minutes, measure, paired_bootstrap(group, a, b)))
+                found.append(
+                    _compared(group, minutes, measure, some, lambda one, m=measure: _value(one, m))
+                )
+            # What is counted has no unit that two tasks share.
+            fact = study.counts.get(study.held_out(group)) if group in WHERE else None
+            if fact is not None:
+                found.append(
+                    _compared(group, minutes, COUNT, some, lambda one, f=fact: float(one.facts[f]))
+                )
     return found
+
+
+def _compared(
+    group: str,
+    minutes: float | None,
+    measure: str,
+    pairs: Sequence[Pair],
+    value: Callable[[Played], float],
+) -> Compared:
+    a, b = ([value(one) for one in side] for side in zip(*pairs, strict=True))
+    return Compared(group, minutes, measure, paired_bootstrap(group, a, b))
 
 
 def _value(one: Played, measure: str) -> float:
@@ -220,11 +242,15 @@ def _cells(study: Study, played: Mapping[str, Sequence[Played]]) -> list[Cell]:
         task = study.held_out(where)
         own = [one for one in episodes if one.task == task]
         if own:
-            values = [one.progress for one in own if one.outcome in JUDGED]
+            judged = [one for one in own if one.outcome in JUDGED]
+            values = [one.progress for one in judged]
+            fact = study.counts.get(task)
+            counted = [float(one.facts[fact]) for one in judged] if fact else []
+            count = sum(counted) / len(counted) if counted else None
             mean = paired_bootstrap("", values, [0.0] * len(values))
             summary = summarise(f"{where} {who} {minutes:g}", own)
             found.append(
-                Cell(where, task, category[task], who, minutes, summary, mean.low, mean.high)
+                Cell(where, task, category[task], who, minutes, summary, mean.low, mean.high, count)
             )
 
     for where in WHERE:

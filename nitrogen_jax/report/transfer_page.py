@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nitrogen_jax.chain.transfer import PRETRAINED, REFERENCES, SCRATCH, WHERE, ZERO
-from nitrogen_jax.chain.transfer_results import Cell, Found
+from nitrogen_jax.chain.transfer_results import COUNT, Cell, Found
 from nitrogen_jax.evaluation.paired import MEASURES, Difference
 from nitrogen_jax.files import atomic_path
 from nitrogen_jax.report import html, transfer_plot
@@ -69,7 +69,9 @@ def conclusions(found: Found) -> list[str]:
 
 def tables(found: Found) -> list[Table]:
     """What was played, the differences by place and by category, and what it took."""
-    return [_played(found), *(_differences(found, measure) for measure in MEASURES), _cost(found)]
+    differences = [_differences(found, measure) for measure in MEASURES]
+    counts = [_counts(found)] if found.study.counts else []
+    return [_played(found), *differences, *counts, _cost(found)]
 
 
 def page(found: Found, plot: str) -> str:
@@ -133,6 +135,31 @@ def _differences(found: Found, measure: str) -> Table:
             numbers = (_percent(made.a), _percent(made.b), _points(made), _relative(made))
             rows.append((one.group, minutes, str(made.pairs), *numbers))
     return Table(f"{measure.capitalize()}, by place and by task category", columns, rows)
+
+
+def _counts(found: Found) -> Table:
+    columns = ("task", "play, min>", "pairs>", "pre-trained>", "scratch>", "difference (95 %)>")
+    rows = []
+    for one in found.compared:
+        made = one.difference
+        if one.measure != COUNT or None in (made.a, made.b, made.difference):
+            continue
+        task = found.study.held_out(one.group)
+        rows.append(
+            (
+                f"{one.group}: {found.study.counts[task]} of {task}",
+                "all" if one.minutes is None else f"{one.minutes:g}",
+                str(made.pairs),
+                f"{made.a:.1f}",
+                f"{made.b:.1f}",
+                f"{made.difference:+.1f} ({made.low:+.1f} to {made.high:+.1f})",
+            )
+        )
+    for one in found.cells:
+        if one.count is not None and not one.minutes:
+            name = f"{one.where}: {WHO[one.who]}"
+            rows.append((name, "-", str(one.summary.judged), f"{one.count:.1f}", "", ""))
+    return Table("What the judge counts; success and progress end at 0", columns, rows)
 
 
 def _cost(found: Found) -> Table:

@@ -21,7 +21,7 @@ if browser.executable() is None:
     pytest.skip("needs a Chromium, which the extra bake drives", allow_module_level=True)
 
 STUDY = Study(
-    pretrain=("vizdoom/my-way-home",), near="vizdoom/defend-the-center", far="ale/breakout"
+    played=("vizdoom/my-way-home",), near="vizdoom/defend-the-center", far="ale/breakout"
 )
 
 
