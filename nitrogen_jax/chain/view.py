@@ -40,17 +40,19 @@ class Clock:
         """Seconds that are left.
 
         Args:
-            part: of the stage that is running, 0 to 1.
+            part: of the stage that is running, 0 to 1; 0 where nobody knows.
             wall: seconds that it runs.
         """
         now = self._left[stage.name] if stage is not None else 0.0
-        spent, expected = self._spent + wall, self._expected + now * part
-        # This machine against the one that the stages were timed on; early on, a mix with 1.
-        pace = (spent + 10) / (expected + 10)
         rest = sum(self._left.values()) - now
-        if stage is not None and part > 0.1:  # its own pace is known better
+        # This machine against the one that the stages were timed on; early on, a mix with 1.
+        spent, expected = self._spent + 10, self._expected + 10
+        if part > 0.1:  # its own pace is known better
+            pace = (spent + wall) / (expected + now * part)
             return rest * pace + wall * (1 - part) / part
-        return (rest + now * (1 - part)) * pace
+        # NOTE: how long it runs says nothing before it is known how far it is.
+        pace = spent / expected
+        return rest * pace + max(now * pace - wall, 0.1 * now * pace)
 
 
 @contextlib.contextmanager

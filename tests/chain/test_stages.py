@@ -264,6 +264,10 @@ def test_the_time_that_is_left():
     clock.done(one, 20.0)  # twice as slow as was thought
     assert clock.share(None, 0) == 0.25
     assert 30 < clock.eta(two, 0, 0) < 60
+    # It does not grow while nobody knows how far a stage is.
+    waited = [clock.eta(two, 0, wall) for wall in range(0, 300, 10)]
+    assert waited == sorted(waited, reverse=True)
+    assert waited[-1] > 0
     # Its own pace, once it is known.
     assert clock.eta(two, 0.5, 40) == pytest.approx(40)
     clock.done(two, None)
