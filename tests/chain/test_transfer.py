@@ -72,6 +72,15 @@ def test_both_starts_have_the_same_data_updates_seed_and_episodes():
             assert "--seed=3" in words
 
 
+def test_what_is_held_out_is_in_no_record_that_is_pre_trained_on():
+    study = dataclasses.replace(STUDY, played=(*STUDY.played, STUDY.near))
+    assert study.pretrain == STUDY.played
+    words = stage("records-pretrain", study).argv
+    assert words[-2:] == ("--holdout", STUDY.near)
+    assert "--holdout" not in stage("records-pretrain").argv
+    assert "--holdout" not in stage("records-near-5", study).argv
+
+
 def test_a_shorter_study_asks_for_less_and_nothing_else():
     study = load(CONFIGS / "study.py")
     short = load(CONFIGS / "short.py")
@@ -254,6 +263,27 @@ def test_what_is_not_played_is_named_and_the_rest_is_shown(room, tmp_path):
     out = tmp_path / "report"
     transfer_page.write(nothing, out)
     ET.fromstring((out / "plot.svg").read_text())
+
+
+def test_what_a_judge_counts_is_told_in_its_own_unit(room):
+    for path in room.glob(f"evals/{FAR}-*/{results.EPISODES}"):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        low = -7 if SCRATCH in path.parent.name else 2
+        facts = [{"points": low + at % 3} for at in range(len(rows))]
+        rows = [row | {"facts": fact} for row, fact in zip(rows, facts, strict=True)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("random", "expert", ZERO):
+        path = room / "evals" / name / results.EPISODES
+        rows = [json.loads(line) | {"facts": {"points": 1}} for line in path.open()]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = transfer_results.collect(dataclasses.replace(STUDY, counts={STUDY.far: "points"}), room)
+    made = found.of(FAR, 5, transfer_results.COUNT)
+    assert (made.a, made.b, made.difference) == pytest.approx((3, -6, 9))
+    assert found.of(NEAR, 5, transfer_results.COUNT) is None
+    assert found.of("all", 5, transfer_results.COUNT) is None
+    assert found.cell(FAR, "expert").count == 1
+    assert found.cell(NEAR, "expert").count is None
+    assert "| +9.0 (+9.0 to +9.0) |" in transfer_page.markdown(found)
 
 
 # ---------------------------------------------------------------------------------------------
