@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nitrogen_jax.chain.quickstart import training_share
 from nitrogen_jax.chain.stages import ROOM, Stage
 from nitrogen_jax.errors import NitrogenError
 
@@ -180,6 +181,7 @@ def _pretraining(study: Study) -> Iterator[Stage]:
         reads=(f"records-{PRETRAIN}",),
         files=_files(PRETRAIN),
         seconds=20 + 0.05 * study.pretrain_steps,
+        share=training_share(f"runs/{PRETRAIN}", study.pretrain_steps),
     )
     yield _evaluation(study, ZERO, PRETRAIN, (study.near, study.far))
 
@@ -198,6 +200,7 @@ def _fine_tuning(study: Study, where: str, minutes: float) -> Iterator[Stage]:
                 reads=(f"records-{data}", *([f"train-{PRETRAIN}"] if more else [])),
                 files=_files(start),
                 seconds=20 + 0.05 * study.steps,
+                share=training_share(f"runs/{run}", study.steps),
             )
             yield _evaluation(study, run, run, (study.held_out(where),))
 
