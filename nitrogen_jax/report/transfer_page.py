@@ -63,7 +63,9 @@ def conclusions(found: Found) -> list[str]:
             elif one.high < 0:
                 verdict = "the start from scratch is ahead"
             what = "all together" if group == "all" else f"{group} ({found.study.held_out(group)})"
-            said.append(f"{measure}, {what}: {verdict}, {_points(one)} over {one.pairs} pairs.")
+            said.append(
+                f"{measure}, {what}: {verdict}, {_points(one)} points over {one.pairs} pairs."
+            )
     return said
 
 

@@ -11,7 +11,7 @@ from nitrogen_jax.evaluation.paired import MEASURES, Difference
 from nitrogen_jax.report.html import escape
 
 WIDTH, HEIGHT = 300, 170  # of a panel's axes
-LEFT, TOP, GAP_X, GAP_Y = 56, 64, 56, 84
+LEFT, TOP, GAP_X, GAP_Y = 56, 80, 56, 84
 BAR = 26
 ORDER = (SCRATCH, PRETRAINED)
 NAMES = {SCRATCH: "from scratch", PRETRAINED: "pre-trained on other games"}
