@@ -83,7 +83,9 @@ def test_the_client():
     from served import serving
 
     text = block("Playback")
-    with serving(make_engine(load_policy("random:test"))) as server:
+    engine = make_engine(load_policy("random:test"))
+    engine.warm_up()  # a client waits for ten seconds at most
+    with serving(engine) as server:
         names = {"frame": np.zeros((240, 320, 3), np.uint8)}
         exec(text.replace("tcp://127.0.0.1:5556", server.address), names)
     assert isinstance(names["pad"], Pad)
