@@ -33,6 +33,7 @@ from nitrogen_jax.evaluation.rollout import SUCCESS
 from nitrogen_jax.evaluation.statistics import JUDGED, Summary, summarise
 from nitrogen_jax.evaluation.task import CATEGORIES
 
+OUT = "OUT"  # in commands that are told: the folder of the study
 COUNT = "count"  # the measure of what a task's judge counts, in its own unit
 
 
@@ -138,7 +139,11 @@ def collect(study: Study, room: Path) -> Found:
     """Reads what the stages have left in a room; what is not there yet is left out."""
     room = Path(room)
     played = {name: _read(room, name) for name in evaluations(study)}
-    done = list(stages.read(room).values())
+    # Wherever the folder lies: what it took is told to others.
+    done = [
+        dataclasses.replace(one, command=one.command.replace(str(room), OUT))
+        for one in stages.read(room).values()
+    ]
     done.sort(key=lambda one: one.began)
     pairs = _pairs(study, played)
     return Found(

@@ -84,7 +84,15 @@ def page(found: Found, plot: str) -> str:
         ("What it says", [*conclusions(found), html.picture(plot, words)]),
         ("Numbers", [html.table(*one) for one in tables(found)[:-1]]),
         ("How", [*_how(found), html.table(*tables(found)[-1])]),
-        ("Commands", [html.fold("every stage", [one.command for one in found.done])]),
+        (
+            "Commands",
+            [
+                html.fold(
+                    "every stage; OUT is the folder of the study",
+                    [one.command for one in found.done],
+                )
+            ],
+        ),
     ]
     return html.page(TITLE, sections)
 

@@ -98,6 +98,9 @@ def test_a_part_of_it_runs_alone_and_says_what_is_left(tmp_path, capsys):
     found = json.loads((out / "report" / "results.json").read_text())
     assert found["cells"] == []
     assert len(found["stages"]) == 2
+    assert all(" OUT/" in one["command"] for one in found["stages"])
+    for path in (out / "report").iterdir():
+        assert str(tmp_path) not in path.read_text()
 
 
 def run(out, seconds=900):
