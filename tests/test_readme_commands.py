@@ -166,6 +166,10 @@ WAYS: Sequence[tuple[str, Ran | Dry | Parsed | Elsewhere]] = (
         r"nitrogen data build ",
         Ran(("labels", "videos"), ("--workers", "1"), modules=TRAIN, gives=("records*/*/*.json",)),
     ),
+    (
+        r"nitrogen data shuffle ",
+        Ran(("demo",), modules=TABLES, gives=("shuffled/**/actions_raw.parquet",)),
+    ),
     (r"nitrogen data index ", Ran(("records",), modules=TRAIN)),
     (
         r"nitrogen bench data ",
