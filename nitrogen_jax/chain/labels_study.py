@@ -96,6 +96,7 @@ def gather(room: Path) -> dict[str, Any]:
         "training": {who: quickstart_results.training(room / run) for who, run in runs.items()},
         "players": {who: dataclasses.asdict(one) for who, one in players.items()},
         "verdicts": [scores.verdict(players[one], players[two])[1] for one, two in pairs],
+        "progress_verdicts": [scores.further(players[one], players[two])[1] for one, two in pairs],
     }
     about = {
         "goal": tasks.get(plan.task).goal,

@@ -51,7 +51,7 @@ class Plan:
     task: str = TASK
     minutes: float = 3.0
     steps: int = 2500
-    episodes: int = 30
+    episodes: int = 60
     execute: int = 2
     seed: int = 0
     workers: int = 2

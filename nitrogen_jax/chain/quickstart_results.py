@@ -43,6 +43,7 @@ def gather(room: Path) -> dict[str, Any]:
     takes = [take for take in recording.read(room / "recording") if take.kept]
     players = {who: scores.score(named(who), room / "eval" / who) for who in PLAYERS}
     better, sentence = scores.verdict(players[POLICY], players[RANDOM])
+    further, progress = scores.further(players[POLICY], players[RANDOM])
     numbers = {
         "plan": dataclasses.asdict(plan),
         "recording": {
@@ -56,6 +57,8 @@ def gather(room: Path) -> dict[str, Any]:
         "players": {who: dataclasses.asdict(one) for who, one in players.items()},
         "better": better,
         "verdict": sentence,
+        "further": further,
+        "progress_verdict": progress,
     }
     about = {
         "goal": tasks.get(plan.task).goal,

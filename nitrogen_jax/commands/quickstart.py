@@ -146,5 +146,6 @@ def _tell(args: argparse.Namespace) -> int:
         terminal.table(numbers["plan"]["task"], ("who", "successes", "mean progress"), rows)
     )
     screen.print(numbers["verdict"], markup=False)
+    screen.print(numbers["progress_verdict"], markup=False)
     screen.print(f"the page: {args.out / quickstart.REPORT}", markup=False)
     return 0

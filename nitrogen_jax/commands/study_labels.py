@@ -57,7 +57,7 @@ def _tell(args: argparse.Namespace) -> int:
     screen.print(
         terminal.table(numbers["plan"]["task"], ("who", "successes", "mean progress"), rows)
     )
-    for line in numbers["verdicts"]:
+    for line in (*numbers["verdicts"], *numbers["progress_verdicts"]):
         screen.print(line, markup=False)
     screen.print(f"the page: {args.out / labels_study.REPORT}", markup=False)
     return 0

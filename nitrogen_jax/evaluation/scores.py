@@ -95,6 +95,25 @@ def verdict(one: Score, other: Score) -> tuple[bool, str]:
     )
 
 
+def further(one: Score, other: Score) -> tuple[bool, str]:
+    """The same of their mean progress, which is another question than success."""
+    told = f"mean progress {progressed(one)} against {progressed(other)}"
+    if one.progress is None or other.progress is None:
+        return False, f"Nothing can be said of the progress of {one.name} and {other.name}."
+    assert one.progress_low is not None and other.progress_high is not None
+    assert one.progress_high is not None and other.progress_low is not None
+    if one.progress_low > other.progress_high:
+        where, what = True, f"{one.name} gets further than {other.name}"
+    elif one.progress_high < other.progress_low:
+        where, what = False, f"{one.name} does not get as far as {other.name}"
+    else:
+        return False, (
+            f"It is not shown that {one.name} gets further than {other.name}: {told}. "
+            "The 95 % intervals overlap."
+        )
+    return where, f"{what[0].upper()}{what[1:]}: {told}. The 95 % intervals do not overlap."
+
+
 def counted(one: Score) -> str:
     """Successes in words, such as "7 of 20 (35 %, 18 to 57 %)"."""
     if one.rate is None:

@@ -45,6 +45,7 @@ def page(room: Path, found: Mapping[str, Any]) -> str:
         shown += embedded.films(room / "eval" / who, NAMES[who])
     lead = [
         *(Html(f'<p class="verdict">{escape(line)}</p>') for line in numbers["verdicts"]),
+        "By progress: " + " ".join(numbers["progress_verdicts"]),
         f"The task: {about['goal']} One policy was trained three times from the pictures of "
         f"{plan.minutes:g} minutes of an expert's play, with the same seeds and {plan.steps:,} "
         "updates: on the pads that were held, on what was read off the overlay, and on the latter "

@@ -67,6 +67,7 @@ def _lead(plan: Plan, numbers: Mapping[str, Any], about: Mapping[str, Any]) -> l
     cpu = sum(one["cpu"] for one in stages.values())
     parts = [
         Html(f'<p class="verdict">{escape(numbers["verdict"])}</p>'),
+        f"By progress, which counts what was done towards the goal: {numbers['progress_verdict']}",
         f"The task: {about['goal']} The policy saw {recorded['minutes']:.1f} minutes of an "
         f"expert's play ({recorded['episodes']} episodes), as videos with a controller overlay; "
         "what was pressed it learnt from what was read off the overlay, never from the game. It "

@@ -55,6 +55,28 @@ def test_better_needs_intervals_that_do_not_overlap(one, other, judged):
     assert better == (" beats " in words and "not shown" not in words)
 
 
+def test_progress_is_another_question():
+    def at(name: str, low: float, high: float) -> Score:
+        middle = (low + high) / 2
+        one = made(name, 0, 20)
+        return dataclasses.replace(one, progress=middle, progress_low=low, progress_high=high)
+
+    far, near = at("the policy", 0.6, 0.8), at("random play", 0.1, 0.2)
+    assert scores.further(far, near) == (
+        True,
+        "The policy gets further than random play: mean progress 0.70 (0.60 to 0.80) against "
+        "0.15 (0.10 to 0.20). The 95 % intervals do not overlap.",
+    )
+    assert not scores.verdict(far, near)[0]
+    assert scores.further(near, far)[0] is False
+    assert "does not get as far as" in scores.further(near, far)[1]
+    better, words = scores.further(far, at("random play", 0.5, 0.65))
+    assert not better
+    assert words.startswith("It is not shown that the policy gets further")
+    nobody = dataclasses.replace(near, progress=None)
+    assert "Nothing can be said" in scores.further(far, nobody)[1]
+
+
 def test_the_interval_of_a_mean():
     values = np.random.default_rng(0).normal(0.5, 0.1, 100).tolist()
     low, high = scores.mean_interval(values)
