@@ -100,8 +100,10 @@ def further(one: Score, other: Score) -> tuple[bool, str]:
     told = f"mean progress {progressed(one)} against {progressed(other)}"
     if one.progress is None or other.progress is None:
         return False, f"Nothing can be said of the progress of {one.name} and {other.name}."
-    assert one.progress_low is not None and other.progress_high is not None
-    assert one.progress_high is not None and other.progress_low is not None
+    assert one.progress_low is not None
+    assert other.progress_high is not None
+    assert one.progress_high is not None
+    assert other.progress_low is not None
     if one.progress_low > other.progress_high:
         where, what = True, f"{one.name} gets further than {other.name}"
     elif one.progress_high < other.progress_low:

@@ -24,8 +24,8 @@ def test_it_is_said_only_where_the_intervals_are_apart():
     better, words = scores.verdict(made("the policy", 20, 40), made("random play", 0, 40))
     assert better
     assert words == (
-        "The policy beats random play: 20 of 40 (50 %, 35 to 65 %) against 0 of 40 (0 %, 0 to 9 %). "
-        "The 95 % intervals do not overlap."
+        "The policy beats random play: 20 of 40 (50 %, 35 to 65 %) against 0 of 40 (0 %, 0 to 9 "
+        "%). The 95 % intervals do not overlap."
     )
     better, words = scores.verdict(made("the policy", 5, 40), made("random play", 1, 40))
     assert not better
