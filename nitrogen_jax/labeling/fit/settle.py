@@ -21,6 +21,9 @@ from nitrogen_jax.labeling.skins.skin import States
 SURE = 10.0  # log-likelihood by which a state must beat rest
 NEAR = 0.3  # a stick less far from rest may be at rest
 STILL = 0.12  # a stick that is less far from rest than this, and than its scatter, is at rest
+# A stick at rest is read a little beside its rest more often than one that is pushed is read beside
+# its place: only so much, in travels, is an error of all positions.
+BESIDE = 0.1
 ODD = 12.0  # times the energy of one frame in ten, from which on a frame is hardly to be trusted
 DOUBT = 10.0  # times more or less than SURE, up to which a state is doubtful
 LEAST = {
@@ -47,7 +50,7 @@ def settle(
         without: steps that are left out, see `options.STEPS`; "settle" takes each frame's best
             state as it is.
     """
-    plain, calibrated = "settle" in without, "centre" not in without
+    plain, beside = "settle" in without, np.inf if "centre" in without else BESIDE
     number = len(readings[0].gap)
     states, each = States.idle(number), np.ones((number, len(models)), np.float32)
     for at, (model, reading) in enumerate(zip(models, readings, strict=True)):
@@ -62,7 +65,7 @@ def settle(
         if element.kind == "stick":
             stick = states.left if element.side == "left" else states.right
             position = reading.value[:, :2]
-            stick[:] = np.clip(position, -1, 1) if plain else centred(position, rests, calibrated)
+            stick[:] = np.clip(position, -1, 1) if plain else centred(position, rests, beside)
             if element.button is not None:
                 states.buttons[:, BUTTON_INDEX[element.button]] = reading.press[:, 0] / odd > (
                     0 if plain else SURE
@@ -80,12 +83,13 @@ def settle(
     return Settled(states, each.min(1), each)
 
 
-def centred(position: np.ndarray, rests: np.ndarray, calibrated: bool = True) -> np.ndarray:
+def centred(position: np.ndarray, rests: np.ndarray, beside: float = 0.0) -> np.ndarray:
     """Stick positions (N, 2) around the place where the stick rests most, in [-1, 1].
 
     Args:
         rests: (N,) where nothing speaks against rest.
-        calibrated: whether that place is looked for; else it is the middle.
+        beside: how far off the middle that place must be to move all positions with it; what is
+            near it is at rest in any case.
     """
     far = np.hypot(*position.T)
     near = position[far < NEAR]
@@ -97,10 +101,12 @@ def centred(position: np.ndarray, rests: np.ndarray, calibrated: bool = True) ->
             centre = np.median(close, 0)
             scatter = 1.4826 * float(np.median(np.hypot(*(close - centre).T)))
     # NOTE: what is all over the place has no centre to be moved to.
-    if np.hypot(*centre) > 0.2 or not calibrated:
+    if np.hypot(*centre) > 0.2:
         centre = np.zeros(2)
     moved = position - centre
     still = np.hypot(*moved.T) < min(max(2.5 * scatter, 0.03), STILL)
+    if np.hypot(*centre) < beside:
+        moved = position.copy()
     moved[rests | still] = 0
     return np.clip(moved, -1, 1)
 

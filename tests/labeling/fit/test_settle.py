@@ -196,6 +196,16 @@ def test_sticks_stay_within_bounds_and_rest_is_rest(points):
     assert centred(seen, ~rests).shape == seen.shape
 
 
+def test_a_little_beside_the_middle_is_no_error_of_all_positions():
+    seen = np.repeat([[0.05, -0.03], [0.8, 0.4]], 100, 0).astype(np.float32)
+    found = centred(seen, np.zeros(200, bool), 0.1)
+    np.testing.assert_array_equal(found[:100], 0)
+    np.testing.assert_array_equal(found[100:], seen[100:])
+    further = centred(seen + np.float32(0.1), np.zeros(200, bool), 0.1)
+    np.testing.assert_allclose(further[100:], [[0.75, 0.43]] * 100, atol=1e-5)
+    np.testing.assert_array_equal(further[:100], 0)
+
+
 def test_a_stick_that_never_rests_is_not_recentred():
     rng = np.random.default_rng(0)
     angle = rng.uniform(0, 2 * np.pi, 300)
