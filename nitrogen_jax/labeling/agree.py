@@ -30,8 +30,8 @@ def net_reader(readers: str, parser: str | None = None) -> NetReader | None:
     """The network for `LabelOptions.readers`, where it is to read.
 
     "fit" never needs it, "net" and "both" do; with "auto" it is the second reader where there is
-    an accelerator and parameters of one's own. Those of the package are too weak for that: as a
-    second reader they cost more frames than wrong readings.
+    an accelerator and parameters of one's own. Those of the package are of a small network, and
+    are asked only by name: "both".
 
     Args:
         parser: a file of its parameters, or the folder of a run; None: those of this package.
