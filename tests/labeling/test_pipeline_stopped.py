@@ -116,7 +116,7 @@ def attempts(tree: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-@pytest.mark.parametrize("wanted", [0, 1, 5])
+@pytest.mark.parametrize("wanted", [0, pytest.param(1, marks=pytest.mark.long), 5])
 def test_killed_and_run_again(wanted, world, hold, uninterrupted, tmp_path):
     """Killed while the first videos are at work, with one done, with all but one done."""
     tree = tmp_path / "tree"
