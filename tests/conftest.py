@@ -26,7 +26,11 @@ ROOT = Path(__file__).parents[1]
 # Before anything imports JAX. Tests that need many devices start processes of their own.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Small networks compile for seconds and run for milliseconds: compile them with less care.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+QUICK = "--xla_backend_optimization_level=0"
+if (version_of("jaxlib") or "").startswith("0.10."):
+    # XLA's older way to write fused loops compiles a step in 7 s, not 12; newer ones refuse it.
+    QUICK += " --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", QUICK)
 # The same small networks are compiled by many tests and their processes: once is enough.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
@@ -45,6 +49,17 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    """With -n, a file is for one worker: what its tests share and compile is made once, not by all.
+
+    As pytest does without workers; another --dist than the usual one is obeyed.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 def pytest_report_header() -> str:

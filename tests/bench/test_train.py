@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -353,7 +354,7 @@ def test_a_policy_or_records_that_make_no_sense(policy, capsys, options, problem
 
 def test_meshes_are_measured_in_turn(toy, run_python):
     """On eight devices, in a process of its own."""
-    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     options = ["--mesh", "1,8;2,4;1,8", "--steps", "2", "--turns", "2", "--json"]
     done = run_python("-m", "nitrogen_jax.cli", *toy, *options, XLA_FLAGS=flags)
     assert done.returncode == 0, done.stderr

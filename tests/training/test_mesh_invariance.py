@@ -14,7 +14,7 @@ import pytest
 
 CHILD = Path(__file__).with_name("mesh_child.py")
 MESHES = ["(1, 8)", "(2, 4)", "(8, 1)"]
-FLAGS = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+FLAGS = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 
 
 # parameter -> how it is divided, with more than one device to a copy; None: there is no such
