@@ -13,7 +13,7 @@ from nitrogen_jax import gamepad
 from nitrogen_jax.errors import NitrogenError
 from nitrogen_jax.labeling import agree
 from nitrogen_jax.labeling.fit.settle import Settled
-from nitrogen_jax.labeling.parser import shipped, weights
+from nitrogen_jax.labeling.parser import reader, shipped, weights
 from nitrogen_jax.labeling.parser.reader import NetReading
 from nitrogen_jax.labeling.skins.skin import States
 
@@ -103,6 +103,7 @@ def test_the_network_alone():
 def test_which_readers_there_are(monkeypatch):
     monkeypatch.setattr(shipped, "SHIPPED", shipped.SHIPPED / "nothing")
     weights.shipped.cache_clear()
+    reader._shipped.cache_clear()
     assert agree.net_reader("fit") is None
     monkeypatch.setattr(agree, "_accelerator", lambda: True)
     assert agree.net_reader("auto") is None  # nothing comes with the package: the fit is enough
