@@ -46,6 +46,7 @@ SPECIFICATIONS = {
     "records of 2 seconds": "a format",
     "20 seconds (crf 20, a key frame every 16 pictures": "a format",
     "Some 25 frames of a video": "how the locator works",
+    "ship (0.6 M": "of the network, which configs/parser_b0.py counts",
     "of 0.8 at most": "a limit in the code",
     "multiplies 18 rows": "of the network",
     "with 97 million weights 16 times": "of the network",
