@@ -26,11 +26,7 @@ ROOT = Path(__file__).parents[1]
 # Before anything imports JAX. Tests that need many devices start processes of their own.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Small networks compile for seconds and run for milliseconds: compile them with less care.
-QUICK = "--xla_backend_optimization_level=0"
-if (version_of("jaxlib") or "").startswith("0.10."):
-    # XLA's older way to write fused loops compiles a step in 7 s, not 12; newer ones refuse it.
-    QUICK += " --xla_cpu_use_fusion_emitters=false"
-os.environ.setdefault("XLA_FLAGS", QUICK)
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # The same small networks are compiled by many tests and their processes: once is enough.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
