@@ -47,17 +47,6 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
-def pytest_xdist_make_scheduler(config, log):
-    """With -n, a file is for one worker: what its tests share and compile is made once, not by all.
-
-    As pytest does without workers; another --dist than the usual one is obeyed.
-    """
-    from xdist.scheduler import LoadFileScheduling
-
-    return LoadFileScheduling(config, log) if config.getoption("dist") == "load" else None
-
-
 def pytest_report_header() -> str:
     """The versions that decide what a failure means."""
     names = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers", "libtpu")
