@@ -47,16 +47,15 @@ def test_both_readers_keep_what_the_fit_says(read):
         np.testing.assert_array_equal(one, other)
 
 
-def test_frames_in_which_the_readers_disagree_are_not_valid(read):
+def test_a_network_that_has_learned_nothing_costs_little(read):
+    """It differs from the fit time and again, which tells of the network and not of the frames."""
     fit, net, both = (read[name] for name in ("fit", "net", "both"))
+    assert (np.hypot(*(fit.states.left - net.states.left).T) > 0.2).mean() > 0.1
     apart = both.confidence < fit.confidence
-    assert apart.any()  # one of them has learned nothing
+    assert apart.mean() < 0.1
     assert not both.valid[apart].any()
     assert (both.confidence[apart] <= DOUBTED * 0.5).all()
     np.testing.assert_array_equal(both.valid[~apart], fit.valid[~apart])
-    far = np.hypot(*(fit.states.left - net.states.left).T)
-    assert far[~apart].max(initial=0) <= 0.2 + 1e-6
-    assert apart[far > 0.2 + 1e-6].all()
 
 
 def test_the_network_alone_says_what_it_reads(read):
