@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "nitrogen_jax").glob("*/README.md")))
 PROGRAMS = ("nitrogen ", "launch/", "./launch/", "bash ", "ssh ", "pip ", "python ", "sbatch ")
 # Two updates of a small network.
 SMALL_TRAINING = (

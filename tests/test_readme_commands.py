@@ -1,4 +1,4 @@
-"""Every command of the README and of docs/ is run, small; or it is parsed, and the reason is told.
+"""Every command of the READMEs is run, small; or it is parsed, and the reason is told.
 
 WAYS says how, by pattern: the first one that fits is taken, and a command that none fits fails. A
 command that runs has its inputs made by `readme_shop`, and words appended that make it small.

@@ -1,4 +1,4 @@
-"""A measured number in the README or in docs/ is one of launch/RESULTS.md, for the same claim.
+"""A measured number in a README is one of launch/RESULTS.md, for the same claim.
 
 The rule. Numbers outside code are claims if they have decimals, thousands or a unit of time,
 memory, rate, work or per cent, if they stand in a table, or if they have two digits and more in a
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "nitrogen_jax").glob("*/README.md")))
 
 # A phrase of a page -> why its numbers are no measurements. "*" stands for anything within a line.
 SPECIFICATIONS = {
@@ -91,7 +91,7 @@ UNIT = re.compile(
     + r"|(?P<rate>[a-z]+)(?: a second|/s| per second))(?!\w)"
 )
 DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
-LINK = re.compile(r"\]\((?:\.\./)?launch/RESULTS\.md#([a-z0-9-]+)\)|\]\(RESULTS\.md#([a-z0-9-]+)\)")
+LINK = re.compile(r"\]\((?:\.\./)*launch/RESULTS\.md#([a-z0-9-]+)\)|\]\(RESULTS\.md#([a-z0-9-]+)\)")
 
 
 class Amount(NamedTuple):
@@ -259,9 +259,9 @@ def entries() -> dict[str, list[Amount]]:
     return {result.name: known(result) for result in results.read_all()}
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.parent.name)
 def test_measured_numbers_are_in_the_results(path, entries):
-    wrong = unknown(path.name, path.read_text(), entries)
+    wrong = unknown(str(path.relative_to(ROOT)), path.read_text(), entries)
     assert not wrong, "\n" + "\n".join(wrong)
 
 
@@ -289,8 +289,8 @@ def test_numbers_that_are_changed_are_noticed(entries):
                 other = f"{line[:last]}{(int(line[last]) + 5) % 10}{line[last + 1 :]}"
                 page = "\n".join([*lines[: claim.line - 1], other, *lines[claim.line :]])
                 changed += 1
-                if not unknown(path.name, page, entries):
-                    missed.append(f"{path.name}: {other}")
+                if not unknown(str(path.relative_to(ROOT)), page, entries):
+                    missed.append(f"{path.relative_to(ROOT)}: {other}")
     assert changed > 100
     assert len(missed) < 0.1 * changed, "\n".join(missed)
 

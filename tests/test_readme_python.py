@@ -112,7 +112,7 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in found}
 
 
-@pytest.mark.parametrize("path", shop_of.PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", shop_of.PAGES, ids=lambda path: path.parent.name)
 def test_links_lead_somewhere(path):
     text = path.read_text()
     wrong = []

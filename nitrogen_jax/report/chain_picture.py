@@ -1,6 +1,6 @@
 """The whole chain as one picture for the README: watch, label, learn, play, score.
 
-    python -m nitrogen_jax.report.chain_picture docs/chain.svg
+    python -m nitrogen_jax.report.chain_picture nitrogen_jax/report/chain.svg
 
 An SVG that needs nothing else: its colours are those of the pages, its pads those of the drawings.
 """

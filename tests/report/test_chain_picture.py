@@ -21,11 +21,11 @@ def test_the_committed_file_is_what_is_drawn(tmp_path):
     path = tmp_path / "chain.svg"
     words = [sys.executable, "-m", "nitrogen_jax.report.chain_picture", str(path)]
     assert subprocess.run(words, cwd=ROOT, capture_output=True).returncode == 0
-    assert path.read_text() == (ROOT / "docs" / "chain.svg").read_text()
+    assert path.read_text() == (ROOT / "nitrogen_jax" / "report" / "chain.svg").read_text()
 
 
 def test_the_readme_shows_it():
-    assert "docs/chain.svg" in re.findall(
+    assert "nitrogen_jax/report/chain.svg" in re.findall(
         r"!\[[^\]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text()
     )
 

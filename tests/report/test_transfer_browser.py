@@ -20,9 +20,7 @@ spec.loader.exec_module(browser)
 if browser.executable() is None:
     pytest.skip("needs a Chromium, which the extra bake drives", allow_module_level=True)
 
-STUDY = Study(
-    played=("vizdoom/my-way-home",), near="vizdoom/defend-the-center", far="ale/breakout"
-)
+STUDY = Study(played=("vizdoom/my-way-home",), near="vizdoom/defend-the-center", far="ale/breakout")
 
 
 def cell(where, who, minutes, won):
