@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nitrogen_jax.chain import label_truth, quickstart, quickstart_results, stages
+from nitrogen_jax.chain import quickstart, stages
 from nitrogen_jax.chain.quickstart import Plan
 from nitrogen_jax.chain.stages import ROOM, Stage
 from nitrogen_jax.evaluation import machine, scores, tasks
@@ -86,6 +86,8 @@ def report() -> Stage:
 
 def gather(room: Path) -> dict[str, Any]:
     """All numbers of the study; see `quickstart_results.gather` for `numbers` and `about`."""
+    from nitrogen_jax.chain import label_truth, quickstart_results
+
     plan = quickstart_results.read_plan(room)
     players = {who: scores.score(NAMES[who], room / "eval" / who) for who in PLAYERS}
     runs = {TRUE: "run-true", READ: "run", SHUFFLED: "run-shuffled"}

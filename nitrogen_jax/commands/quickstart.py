@@ -91,7 +91,7 @@ def go(
         tell: shows the numbers of the page; the exit code.
     """
     from nitrogen_jax import terminal
-    from nitrogen_jax.chain import quickstart, quickstart_results, stages, view
+    from nitrogen_jax.chain import quickstart, stages, view
 
     if args.report:
         write()
@@ -106,7 +106,9 @@ def go(
             terminal.out().print(f"# {stage.name}: {stage.title}", markup=False)
             terminal.out().print(stage.command(args.out), markup=False)
         return 0
-    quickstart.check(plan)
+    quickstart.check(plan)  # before anything is imported that may not be installed
+    from nitrogen_jax.chain import quickstart_results
+
     quickstart_results.write_plan(plan, args.out)
     try:
         with view.watching(chain, str(args.out)) as watch:

@@ -171,3 +171,24 @@ def test_how_far_a_training_is(tmp_path):
     lines = [json.dumps({"kind": "train", "step": step, "loss": 1.0}) for step in range(0, 101, 5)]
     log.write_text("\n".join(lines) + '\n{"kind": "tr')
     assert share(tmp_path) == 0.5
+
+
+# With None in the place of a module it is not found.
+BARE = """
+import sys
+from nitrogen_jax import cli, extras
+sys.modules.update({module: None for extra in extras.EXTRAS.values() for module in extra})
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("verb", [["quickstart"], ["study", "labels"]])
+def test_without_any_extra_it_says_what_to_run(verb, tmp_path, run_python):
+    """Only what every installation has may be imported before that is found out."""
+    done = run_python("-c", BARE, *verb, "--out", str(tmp_path / "room"))
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "./launch/quickstart.sh" in done.stderr
+    assert not (tmp_path / "room").exists()
+    listed = run_python("-c", BARE, *verb, "--list", "--out", str(tmp_path / "room"))
+    assert listed.returncode == 0, listed.stderr
