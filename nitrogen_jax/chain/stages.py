@@ -5,8 +5,9 @@
 
 A stage is a command that a person could type. It is not run again where it is done and what it
 depends on is as it was: its words, the files it is told, and the stages that it reads. Where they
-have changed, what it had made is removed and made anew. One that was stopped in the middle is run
-again with the same words, and it is the command's own business to go on where it was.
+have changed, what it had made is removed and made anew. One that was stopped in the middle, or that
+somebody has run by hand, is run again with the same words, and it is the command's own business to
+go on where it was.
 """
 
 from __future__ import annotations
@@ -210,11 +211,13 @@ def _run_one(stage: Stage, room: Path, fingerprint: str, watch: Watch) -> Done:
         if not stage.goes_on:
             remove(made)
     else:
-        if made.exists():
-            if before is None:
-                raise NitrogenError(f"{made} is there already and was not made by these stages")
+        if made.exists() and before is not None:
             watch.note(f"{stage.title}: asked for differently than before, and made anew")
             remove(made)
+        elif made.exists() and not stage.goes_on:
+            raise NitrogenError(f"{made} is there already and was not made by these stages")
+        elif made.exists():  # by hand: the command itself knows what it can go on with
+            watch.note(f"{stage.title}: {made} is there already, and is gone on with")
         before = None
     command = stage.command(room)
     begun = before or Done(stage.name, stage.title, command, fingerprint)

@@ -56,6 +56,17 @@ def ran(given, room, **more):
     return found, told
 
 
+def test_what_was_run_by_hand_is_gone_on_with(tmp_path):
+    room = tmp_path / "room"
+    ran([demo()], room)
+    (room / "page.html").write_text("made by hand, half of it")
+    found, told = ran([demo(), inspect()], room)
+    assert told.ran == ["page"]
+    assert found["page"].done
+    assert told.notes == [f"page: {room}/page.html is there already, and is gone on with"]
+    assert (room / "page.html").read_text().startswith("<!")
+
+
 def test_what_is_done_is_not_done_again(tmp_path):
     room = tmp_path / "a room"
     found, told = ran([demo(), inspect()], room)
