@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,12 +154,15 @@ def tab(folder: Path) -> Iterator[Tab]:
     if os.geteuid() == 0:
         arguments.insert(1, "--no-sandbox")  # its sandbox does not work for root
     nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    profile.mkdir(parents=True)
-    # It is killed, so that what it puts into a folder for temporary files stays there.
-    surroundings = {**os.environ, "TMPDIR": str(profile)}
-    with subprocess.Popen(
-        arguments, start_new_session=True, env=surroundings, **nothing
-    ) as process:
+    # It is killed, so that what it puts into a folder for temporary files stays there. That has a
+    # short name: there are sockets in it, whose paths may have 107 letters.
+    short = tempfile.TemporaryDirectory(prefix="nitrogen-", ignore_cleanup_errors=True)
+    with (
+        short as temporary,
+        subprocess.Popen(
+            arguments, start_new_session=True, env={**os.environ, "TMPDIR": temporary}, **nothing
+        ) as process,
+    ):
         try:
             port = _port(profile / "DevToolsActivePort", process)
             socket = websocket.create_connection(
