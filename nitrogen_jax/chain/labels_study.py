@@ -11,7 +11,6 @@ The stages of a quick start are part of it, so that both can share a folder.
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +107,3 @@ def gather(room: Path) -> dict[str, Any]:
         | quickstart_results.libraries(),
     }
     return {"numbers": numbers, "about": about}
-
-
-def read(room: Path) -> dict[str, Any]:
-    """What a study has found."""
-    return json.loads((room / RESULTS).read_bytes())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nitrogen_jax.errors import NitrogenError
 
@@ -132,12 +132,36 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 def _tell(args: argparse.Namespace) -> int:
-    from nitrogen_jax import terminal
     from nitrogen_jax.chain import quickstart
+
+    return tell(
+        args,
+        quickstart.RESULTS,
+        quickstart.REPORT,
+        lambda numbers: (numbers["verdict"], numbers["progress_verdict"]),
+    )
+
+
+def tell(
+    args: argparse.Namespace,
+    results: str,
+    report: str,
+    verdicts: Callable[[Mapping[str, Any]], Iterable[str]],
+) -> int:
+    """Shows the players and what may be said of them; the exit code.
+
+    Args:
+        results, report: names of the files in `args.out`.
+        verdicts: of the numbers, a line each.
+    """
+    from nitrogen_jax import terminal
     from nitrogen_jax.evaluation.scores import Score, counted, progressed
 
     screen = terminal.out()
-    found = json.loads((args.out / quickstart.RESULTS).read_bytes())
+    try:
+        found = json.loads((args.out / results).read_bytes())
+    except (OSError, ValueError) as error:
+        raise NitrogenError(f"{args.out / results} cannot be read: {error}") from None
     if args.json:
         screen.print(json.dumps(found), markup=False)
         return 0
@@ -147,7 +171,7 @@ def _tell(args: argparse.Namespace) -> int:
     screen.print(
         terminal.table(numbers["plan"]["task"], ("who", "successes", "mean progress"), rows)
     )
-    screen.print(numbers["verdict"], markup=False)
-    screen.print(numbers["progress_verdict"], markup=False)
-    screen.print(f"the page: {args.out / quickstart.REPORT}", markup=False)
+    for line in verdicts(numbers):
+        screen.print(line, markup=False)
+    screen.print(f"the page: {args.out / report}", markup=False)
     return 0

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from nitrogen_jax.commands import quickstart as options
-from nitrogen_jax.errors import NitrogenError
 
 SUMMARY = (
     "Trains one policy on true actions, on labels read off an overlay and on shuffled labels, and "
@@ -39,25 +37,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell(args: argparse.Namespace) -> int:
-    from nitrogen_jax import terminal
     from nitrogen_jax.chain import labels_study
-    from nitrogen_jax.evaluation.scores import Score, counted, progressed
 
-    screen = terminal.out()
-    try:
-        found = labels_study.read(args.out)
-    except (OSError, ValueError) as error:
-        raise NitrogenError(f"{args.out / labels_study.RESULTS} cannot be read: {error}") from None
-    if args.json:
-        screen.print(json.dumps(found), markup=False)
-        return 0
-    numbers = found["numbers"]
-    players = [Score(**one) for one in numbers["players"].values()]
-    rows = [(one.name, counted(one), progressed(one)) for one in players]
-    screen.print(
-        terminal.table(numbers["plan"]["task"], ("who", "successes", "mean progress"), rows)
+    return options.tell(
+        args,
+        labels_study.RESULTS,
+        labels_study.REPORT,
+        lambda numbers: (*numbers["verdicts"], *numbers["progress_verdicts"]),
     )
-    for line in (*numbers["verdicts"], *numbers["progress_verdicts"]):
-        screen.print(line, markup=False)
-    screen.print(f"the page: {args.out / labels_study.REPORT}", markup=False)
-    return 0

@@ -7,10 +7,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from descendants import below, until
 
 from nitrogen_jax.chain import stages, view
 from nitrogen_jax.chain.stages import ROOM, Stage, StageFailed, Watch
@@ -176,29 +178,6 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 """
-
-
-def below(pid: int) -> set[int]:
-    """All processes that descend from one."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, rest = path.read_text().rsplit(")", 1)
-        except OSError:
-            continue
-        if rest.split()[0] not in "ZX":
-            parents[int(name.split()[0])] = int(rest.split()[1])
-    found = {pid}
-    while more := {one for one, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
-
-
-def until(true, seconds=90.0):
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, "it does not come true"
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -8,11 +8,13 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from descendants import below, until
 
 from nitrogen_jax import cli
 from nitrogen_jax.commands import eval as command
@@ -29,29 +31,6 @@ def start(*arguments):
     """The command in a process of its own."""
     command = [sys.executable, "-m", "nitrogen_jax.cli", "eval", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def below(pid):
-    """All processes that descend from one."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, rest = path.read_text().rsplit(")", 1)
-        except OSError:
-            continue
-        if rest.split()[0] not in "ZX":
-            parents[int(name.split()[0])] = int(rest.split()[1])
-    found = {pid}
-    while more := {one for one, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
-
-
-def until(true, seconds=90.0):
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, "it does not come true"
-        time.sleep(0.05)
 
 
 def what_matters(folder):
