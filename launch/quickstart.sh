@@ -3,7 +3,7 @@
 # runs `nitrogen quickstart`, whose options it takes. Needs Python, pip's packages and nothing else.
 #
 #   ./launch/quickstart.sh                     a quarter of an hour on two cores; quickstart/report.html
-#   ./launch/quickstart.sh --short             the same stages in a minute or two: nothing is learnt
+#   ./launch/quickstart.sh --short             the same stages in a few minutes: nothing is learnt
 #   ./launch/quickstart.sh --help
 #   PYTHON=python3.12 ./launch/quickstart.sh
 #
