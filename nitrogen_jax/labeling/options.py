@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 # What can be left out: the placement's refinement, the first reading that tells the scene, the part
 # of it that looks for a display of the game, values between grid positions, robustness against
-# edges, the settling of sticks and doubtful presses, the part of it that calibrates where a stick
-# rests; and for the network: what the skin looks like, and the mean over cells near the best one.
+# edges, the settling of sticks and doubtful presses, the parts of it that ask the frames before and
+# after and that calibrate where a stick rests; and for the network: what the skin looks like, and
+# the mean over cells near the best one.
 STEPS = (
-    *("refine", "scene", "display", "between", "edges", "settle", "centre"),
+    *("refine", "scene", "display", "between", "edges", "settle", "time", "centre"),
     *("template", "softmax"),
 )
 

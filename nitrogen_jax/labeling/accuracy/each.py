@@ -7,7 +7,7 @@ from dataclasses import replace
 from nitrogen_jax.labeling.options import LabelOptions
 from nitrogen_jax.labeling.parser.shipped import is_shipped
 
-FIT = ("scene", "display", "between", "edges", "settle", "centre")  # steps of the fit
+FIT = ("scene", "display", "between", "edges", "settle", "time", "centre")  # steps of the fit
 NET = ("template", "softmax")  # steps of the network
 PLACE = "refine"  # the step that decides where the overlay is
 

@@ -37,6 +37,8 @@ class Reading:
         press: (N, b) log-likelihood ratio of each button that it shows, positive where pressed.
         amiss: mean of what stays unexplained where the element is opaque, in levels, which tells
             skins of the same layout apart.
+        scores: (N, K) log-likelihoods of all states, up to a constant of each frame; None where
+            they are not told.
     """
 
     value: np.ndarray
@@ -44,6 +46,7 @@ class Reading:
     energy: np.ndarray
     press: np.ndarray
     amiss: float
+    scores: np.ndarray | None = None
 
 
 def vectors(model: ElementModel, crops: Planes, crop: Region) -> np.ndarray:
@@ -259,7 +262,7 @@ def _reading(
         press = _ratio(scores, model.values[:, 0] >= 0.5)[:, None]
     else:
         press = _ratio(scores, model.values[:, 0] > 0)[:, None]
-    return Reading(value, gap, energy, press, amiss)
+    return Reading(value, gap, energy, press, amiss, scores)
 
 
 # Axis and sign of a d-pad's value for each of `Element.buttons`.

@@ -229,7 +229,7 @@ def test_one_thing_at_a_time(tmp_path, oracle, monkeypatch):
     plain = run.run_all(made, setting(tmp_path), 1, lambda amount: None)
     assert "each" not in plain[0]
     (found,) = run.run_all(made, setting(tmp_path, each=True), 1, lambda amount: None)
-    steps = ("scene", "display", "between", "edges", "settle", "centre")
+    steps = ("scene", "display", "between", "edges", "settle", "time", "centre")
     assert asked[1:] == [[(), *((step,) for step in steps)], [("refine",)]]
     assert list(found["each"]) == [f"without {step}" for step in (*steps, "refine")]
     for one in found["each"].values():

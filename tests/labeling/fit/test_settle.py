@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nitrogen_jax.gamepad import BUTTON_INDEX
+from nitrogen_jax.labeling.fit.alone import SURE
 from nitrogen_jax.labeling.fit.model import build
 from nitrogen_jax.labeling.fit.read import Reading, read
-from nitrogen_jax.labeling.fit.settle import SURE, Settled, centred, settle
+from nitrogen_jax.labeling.fit.settle import Settled, centred, settle
 from nitrogen_jax.labeling.planes import Planes
 from nitrogen_jax.labeling.skins.draw import Placement
 from nitrogen_jax.labeling.skins.skin import DPAD_STATES, Element, Skin, States
