@@ -46,6 +46,11 @@ class Block:
     crops: Planes | None
     colours: Colours
 
+    @property
+    def apart(self) -> float:
+        """Seconds between frames, mostly."""
+        return float(np.median(np.diff(self.times))) if len(self.times) > 1 else 1 / 30
+
 
 def read(path: Path, cutter: Cutter, threads: int = 1) -> Iterator[Block]:
     """The blocks of a video.

@@ -276,7 +276,7 @@ class _Reader:
             return
         without = self.options.without
         readings = read(models, block.crops, block.region, found.opacity, without)
-        settled = settle(models, readings, without, _apart(block.times))
+        settled = settle(models, readings, without, block.apart)
         if self.net is not None:
             second = self.net.read(found.skin, found.at, found.opacity, block, without)
             least, readers = self.options.keep_confidence, self.options.readers
@@ -297,11 +297,6 @@ class _Reader:
     def finished(self, frames: int) -> tuple[States, np.ndarray]:
         """States and confidence of all frames."""
         return assembled(self._done, frames)
-
-
-def _apart(times: Sequence[float]) -> float:
-    """Seconds between frames, mostly."""
-    return float(np.median(np.diff(times))) if len(times) > 1 else 1 / 30
 
 
 def _segment(found: Found, start: int, end: int, size: tuple[int, int]) -> Segment:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,10 +32,13 @@ FRAMES = 800  # from which an overlay is learned
 PAIRS = 70  # of neighbouring frames in which sticks are looked for
 SURE_SPOT = 4.4  # times its scatter by which a spot changes
 PRESSED = 5  # frames in which a spot was seen pressed, at least
-TRIED = 5  # that move a little like sticks
-CLEAR = 3.5  # of `learn.evidence` for a stick
-ALONE = 5.0  # the same for one that is enough by itself
+APART = 0.2  # widths between two sticks, at least
+CLEAR = 6.0  # of `learn.evidence` for a stick
+SECOND = 2.0  # the same for a second stick
+ALIKE_FAR = 0.55, 1.8  # times the travel of the other stick
+ALONE = 8.0  # the same for one that is enough by itself
 ALIKE = 0.7  # of what looks like the stick, to stand for a second one
+WIDEST = 1.9  # heights
 RADII = 1.15  # of a stick's sprite, within which nothing else is looked for
 
 
@@ -74,20 +78,21 @@ def learned(still: Still, crops: Crops) -> Made | None:
         still.box.right - region.left,
         still.box.bottom - region.top,
     )
-    width = float(box[2] - box[0])
-    some = levels.steady(luma[_pairs(len(luma))])
-    tried = [learn.stick(one, luma) for one in sticks.find(some, width)[:TRIED]]
-    rated = [(learn.evidence(one, luma), one) for one in tried]
-    rated = sorted((one for one in rated if one[0] >= CLEAR), key=lambda one: -one[0])[:2]
+    # NOTE: something beside it may have been taken for a part of it; pads are hardly wider.
+    width = float(min(box[2] - box[0], WIDEST * (box[3] - box[1])))
+    some = luma[_pairs(len(luma))]
+    rated = _apart([_rated(one, luma, width) for one in sticks.find(some, width)], APART * width)
     if not rated:
         return None
-    sure, models = rated[0][0], [one for _, one in rated]
+    sure, models = rated[0].clear, [one.model for one in rated]
     second = None
     if len(models) == 1:
         second = twin.find(models[0], luma, box, width)
         moves = second is not None and second.moves * len(luma) >= twin.FEWEST
         if moves and second.alike >= ALIKE:
-            models.append(learn.moving(second.model, luma))
+            moving = learn.moving(second.model, luma)
+            if _second(models[0], moving, learn.evidence(moving, luma)):
+                models.append(moving)
     covered = [(*one.centre, _radius(one) * RADII + one.travel + 1) for one in models]
     if second is not None and len(models) == 1:
         covered.append((*second.model.centre, _radius(models[0]) * RADII))
@@ -101,7 +106,7 @@ def learned(still: Still, crops: Crops) -> Made | None:
     lone = len(models) < 2 and not switches and not alike
     if lone and sure < ALONE:
         return None
-    models = _sided(models, covered, box, width)
+    models = _sided(models, box, width)
     centres = {one.side: _in_widths(one.centre, box, width) for one in models}
     if len(models) == 1 and second is not None:
         other = "right" if models[0].side == "left" else "left"
@@ -126,15 +131,61 @@ def learned(still: Still, crops: Crops) -> Made | None:
     )
 
 
+class _Rated(NamedTuple):
+    """A stick, what a pixel of it says for it, and how likely it is one, of several."""
+
+    model: StickModel
+    clear: float
+    likely: float
+
+
+def _rated(found: sticks.Stick, luma: np.ndarray, width: float) -> _Rated:
+    model = learn.stick(found, luma)
+    clear = learn.evidence(model, luma)
+    like = found.worth * sticks.within_reach(model.travel, width)
+    return _Rated(model, clear, like * clear * float(model.mask.sum()))
+
+
+def _apart(rated: Sequence[_Rated], far: float) -> list[_Rated]:
+    """The likeliest that is clear, and another so many pixels apart that travels as it does.
+
+    Where there is one stick, another one is likely, and needs to be less clear.
+    """
+    chosen: list[_Rated] = []
+    for one in sorted(rated, key=lambda one: -one.likely):
+        if one.likely <= 0 or one.clear < (SECOND if chosen else CLEAR):
+            continue
+        if not chosen:
+            chosen.append(one)
+            continue
+        apart = np.hypot(*np.subtract(_rest(one.model), _rest(chosen[0].model)))
+        if apart > far and _second(chosen[0].model, one.model, one.clear):
+            return [*chosen, one]
+    return chosen
+
+
+def _second(first: StickModel, other: StickModel, clear: float) -> bool:
+    """Whether another stick is one: it travels about as far, and what is hardly seen to move is
+    the right one, because the left one is used more."""
+    low, high = ALIKE_FAR
+    alike = low < other.travel / max(first.travel, 1e-6) < high
+    right = _rest(other)[0] > _rest(first)[0]
+    return bool(alike and (clear >= CLEAR or (clear >= SECOND and right)))
+
+
+def _rest(one: StickModel) -> np.ndarray:
+    return np.add(one.centre, one.rest)
+
+
 def _pairs(number: int) -> np.ndarray:
     """Rows of PAIRS pairs of neighbours, spread over pairs that are there."""
     first = np.unique(np.linspace(0, number // 2 - 1, PAIRS).astype(int)) * 2
     return np.stack([first, first + 1], 1).ravel()
 
 
-def _sided(models: list[StickModel], covered, box, width: float) -> list[StickModel]:
+def _sided(models: list[StickModel], box, width: float) -> list[StickModel]:
     """Models with their sides; two of about the same size have the same travel."""
-    places = [_in_widths((x, y), box, width) for x, y, _ in covered[:2]]
+    places = [_in_widths(tuple(_rest(one)), box, width) for one in models]
     which = names.sides(places)
     sided = [replace(one, side=side) for one, side in zip(models, which, strict=False)]
     if len(sided) == 2 and max(map(_radius, sided)) < 1.3 * min(map(_radius, sided)):

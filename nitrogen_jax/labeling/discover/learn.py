@@ -40,6 +40,7 @@ def stick(found: Stick, luma: np.ndarray) -> StickModel:
     model = StickModel(
         *("", centre, one.half, reach, one.sprite, one.spread, one.mask),
         *(empty, empty, np.zeros(2), found.travel),
+        plain=found.plain,
     )
     luma = luma[:: max(1, len(luma) // FRAMES)]
     model = replace(model, steady=_steady(model, luma))

@@ -22,6 +22,7 @@ DPAD = {way: f"DPAD_{way.upper()}" for way in WAYS}
 OFF = 0.014  # by which a button lies beside its place
 FAR = 0.036  # more is another button's
 SAID = 1.2  # weight of what is drawn
+MIDDLE = 0.6  # right of which a lone stick is the right one: the left one is used more
 BAR = 0.15  # share of frames in which a trigger is pressed in part
 ABOVE = 0.045  # of drawing above a shoulder: its trigger
 
@@ -44,7 +45,7 @@ class Placed:
 def sides(centres: Sequence[Point]) -> list[str]:
     """Which stick each of one or two is."""
     if len(centres) == 1:
-        return ["left" if centres[0][0] < 0.5 else "right"]
+        return ["left" if centres[0][0] < MIDDLE else "right"]
     first = centres[0][0] <= centres[1][0]
     return ["left", "right"] if first else ["right", "left"]
 

@@ -39,7 +39,7 @@ class MadeReader:
         if block.part is None or block.crops is None:
             return
         made = self.parts[0].made
-        settled = reader.read(made, block.crops)
+        settled = reader.read(made, block.crops, block.apart)
         self._done.append((block.first, settled.states, settled.confidence))
         x, y, wide, high = made.box
         self.segments = [

@@ -9,6 +9,7 @@ import numpy as np
 
 from nitrogen_jax.labeling.discover import levels, track
 from nitrogen_jax.labeling.discover.levels import Steady
+from nitrogen_jax.labeling.fit.model import GRID, REACH
 from nitrogen_jax.labeling.fit.read import Reading
 from nitrogen_jax.labeling.fit.settle import Settled, settle
 from nitrogen_jax.labeling.planes import Planes
@@ -36,6 +37,7 @@ class StickModel:
         rest: (2,) shift at rest.
         travel: pixels.
         steady: of its window and APRON around it.
+        plain: whether it is read in pictures as they are, and not in their details.
     """
 
     side: str
@@ -50,6 +52,7 @@ class StickModel:
     rest: np.ndarray
     travel: float
     steady: Steady | None = None
+    plain: bool = False
 
     def element(self) -> Element:
         """What `settle` has to know of it."""
@@ -102,20 +105,22 @@ class _Seen:
     element: Element
 
 
-def read(made: Made, crops: Planes) -> Settled:
-    """The states that crops (N, ...) of the region show."""
+def read(made: Made, crops: Planes, seconds: float = 1 / 30) -> Settled:
+    """The states that crops (N, ...) of the region show, frames so many seconds apart."""
     readings = [read_stick(stick, crops.y) for stick in made.sticks]
     readings += [read_button(button, crops) for button in made.buttons]
     models = [_Seen(one.element()) for one in (*made.sticks, *made.buttons)]
-    settled = settle(models, readings)  # type: ignore[arg-type]
+    settled = settle(models, readings, seconds=seconds)  # type: ignore[arg-type]
     sure = present(made.still, crops.y) * (LEAST_TRUST + (MOST_TRUST - LEAST_TRUST) * made.worth)
     return Settled(settled.states, settled.confidence * sure, settled.each)
 
 
 def windows(stick: StickModel, luma: np.ndarray) -> np.ndarray:
-    """(N, t, t) fine details of a stick's window in crops (N, h, w)."""
+    """(N, t, t) fine details of a stick's window in crops (N, h, w), or all of it if plain."""
     size = stick.half + stick.reach
     x, y = stick.centre
+    if stick.plain:
+        return track.window(luma, stick.centre, size).astype(np.float32)
     rows = slice(max(y - size - APRON, 0), y + size + APRON + 1)
     columns = slice(max(x - size - APRON, 0), x + size + APRON + 1)
     part = luma[:, rows, columns]
@@ -126,7 +131,7 @@ def windows(stick: StickModel, luma: np.ndarray) -> np.ndarray:
 
 def read_stick(stick: StickModel, luma: np.ndarray) -> Reading:
     """Where a stick is in crops (N, h, w)."""
-    values, gaps, energies = [], [], []
+    values, gaps, energies, grids = [], [], [], []
     for start in range(0, len(luma), PIECE):
         window = windows(stick, luma[start : start + PIECE])
         scores = track.scores(window, stick) / TIED
@@ -135,12 +140,30 @@ def read_stick(stick: StickModel, luma: np.ndarray) -> Reading:
         values.append(np.concatenate([moved, np.zeros((len(moved), 1))], 1))
         x, y = np.round(stick.rest).astype(int) + stick.reach
         gaps.append(scores.max((1, 2)) - scores[:, y, x])
+        grids.append(_on_grid(scores, stick))
         back = track.moved_back(window, np.round(shift).astype(int), stick.half, stick.reach)
         left = ((back - stick.sprite) / stick.spread) ** 2
         energies.append((left * stick.mask).sum((1, 2)) / stick.mask.sum())
     press = np.full((len(luma), 1), -np.inf)
     value = np.concatenate(values).astype(np.float32)
-    return Reading(value, np.concatenate(gaps), np.concatenate(energies), press, 0.0)
+    gap, energy, grid = (np.concatenate(part) for part in (gaps, energies, grids))
+    return Reading(value, gap, energy, press, 0.0, grid)
+
+
+def _on_grid(scores: np.ndarray, stick: StickModel) -> np.ndarray:
+    """(N, GRID * GRID) the best of (N, s, s) scores of shifts near each of a grid's positions."""
+    axis = np.linspace(-REACH, REACH, GRID) * stick.travel
+    half = max((axis[1] - axis[0]) / 2, 0.5)
+    shifts = np.arange(-stick.reach, stick.reach + 1)
+    spans = []
+    for rest in (stick.rest[1], stick.rest[0]):
+        low = np.searchsorted(shifts, axis + rest - half)
+        high = np.searchsorted(shifts, axis + rest + half, "right")
+        low = np.clip(low, 0, len(shifts) - 1)
+        spans.append([slice(a, max(b, a + 1)) for a, b in zip(low, high, strict=True)])
+    rows = np.stack([scores[:, span].max(1) for span in spans[0]], 1)
+    grid = np.stack([rows[:, :, span].max(2) for span in spans[1]], 2)
+    return grid.reshape(len(scores), -1)
 
 
 def read_button(button: ButtonModel, crops: Planes) -> Reading:
@@ -157,7 +180,8 @@ def read_button(button: ButtonModel, crops: Planes) -> Reading:
     press = (apart[0].sum(1) + levels_[0] - apart[1].sum(1) - levels_[1]) / TIED
     best = np.minimum(apart[0].mean(1), apart[1].mean(1))
     value = (press > 0).astype(np.float32)[:, None]
-    return Reading(value, np.maximum(press, 0), best, press[:, None], 0.0)
+    scores = np.stack([np.zeros_like(press), press], 1)
+    return Reading(value, np.maximum(press, 0), best, press[:, None], 0.0, scores)
 
 
 def present(still: np.ndarray, luma: np.ndarray) -> np.ndarray:

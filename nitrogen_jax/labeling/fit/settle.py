@@ -25,6 +25,7 @@ STILL = 0.12  # a stick that is less far from rest than this, and than its scatt
 # A stick at rest is read a little beside its rest more often than one that is pushed is read beside
 # its place: only so much, in travels, is an error of all positions.
 BESIDE = 0.1
+OWN = 0.5  # weight of what a frame says by itself in how sure it is
 ODD = 12.0  # times the energy of one frame in ten, from which on a frame is hardly to be trusted
 
 
@@ -54,10 +55,16 @@ def settle(
     states, each = States.idle(number), np.ones((number, len(models)), np.float32)
     elements = [model.element for model in models]
     odds = [_odd(reading.energy) for reading in readings]
-    if plain or "time" in without or any(reading.scores is None for reading in readings):
-        said = [alone(*one, plain) for one in zip(elements, readings, odds, strict=True)]
-    else:
-        said = together(elements, readings, odds, seconds)
+    said = by_themselves = [
+        alone(*one, plain) for one in zip(elements, readings, odds, strict=True)
+    ]
+    if not plain and "time" not in without and all(one.scores is not None for one in readings):
+        said = [
+            one._replace(sure=one.sure * (1 - OWN + OWN * own.sure))
+            for one, own in zip(
+                together(elements, readings, odds, seconds), by_themselves, strict=True
+            )
+        ]
     for at, (element, reading, one) in enumerate(zip(elements, readings, said, strict=True)):
         if element.kind == "stick":
             stick = states.left if element.side == "left" else states.right

@@ -12,11 +12,13 @@ from nitrogen_jax.labeling.fit.read import DPAD_WAYS, GRID, REACH, Reading, peak
 from nitrogen_jax.labeling.fit.said import Said
 from nitrogen_jax.labeling.skins.skin import DPAD_STATES, Element
 
-STICK_TEMPER, BUTTON_TEMPER = 3.0, 4.0
+STICK_TEMPER, BUTTON_TEMPER = 3.0, 6.0
+CAUTION = 5.0  # log-likelihood that a press must have more than no press
 CLEAREST = 12.0  # log-likelihood that some frame of a press must have by itself
 NEAR = 0.25  # travels around a stick's place whose probability is that of the place
 
 _AXIS = np.linspace(-REACH, REACH, GRID)
+BETWEEN = 1.0 * (_AXIS[1] - _AXIS[0])  # travels by which a position may differ from a grid's
 _PLACES = np.stack([part.ravel() for part in np.meshgrid(_AXIS, _AXIS)], -1)  # x and y, rows of y
 
 
@@ -32,11 +34,15 @@ def together(
         odds: (N,) of each, by which all log-likelihoods of a frame are divided.
         seconds: between frames.
     """
-    scores = [reading.scores / odd[:, None] for reading, odd in zip(readings, odds, strict=True)]
+    scores = [
+        _cautious(element, reading.scores / odd[:, None])
+        for element, reading, odd in zip(elements, readings, odds, strict=True)
+    ]
     clicks = _two_states(scores, elements, readings, seconds)
     sticks = [at for at, element in enumerate(elements) if element.kind == "stick"]
     said: list[Said | None] = [None] * len(elements)
-    for at, one in zip(sticks, _sticks([scores[i] for i in sticks], seconds), strict=True):
+    own = [readings[at].value[:, :2] for at in sticks]
+    for at, one in zip(sticks, _sticks([scores[at] for at in sticks], own, seconds), strict=True):
         said[at] = _clicked(one, clicks.get(at))
     for at, element in enumerate(elements):
         if element.kind == "dpad":
@@ -47,6 +53,19 @@ def together(
             press, sure = clicks[at]
             said[at] = Said(~press, press[:, None].astype(np.float32), press[:, None], sure)
     return said  # type: ignore[return-value]
+
+
+def _cautious(element: Element, scores: np.ndarray) -> np.ndarray:
+    """Scores (N, K) against rest; presses have less.
+
+    A background that is like a press stays so for a while; frames in which nothing speaks for it
+    must end it.
+    """
+    if element.kind == "stick":
+        return scores - scores[:, GRID * GRID // 2, None]
+    apart = scores - scores[:, :1] - CAUTION
+    apart[:, 0] = 0
+    return apart
 
 
 def _two_states(
@@ -89,8 +108,12 @@ def clear_ones(pressed: np.ndarray, ratio: np.ndarray, least: float = CLEAREST) 
     return kept
 
 
-def _sticks(scores: Sequence[np.ndarray], seconds: float) -> list[Said]:
-    """Sticks, whether they are clicked or not."""
+def _sticks(scores: Sequence[np.ndarray], own: Sequence[np.ndarray], seconds: float) -> list[Said]:
+    """Sticks, whether they are clicked or not.
+
+    Args:
+        own: (N, 2) where each frame by itself has them, between the positions that have scores.
+    """
     if not scores:
         return []
     number = GRID * GRID
@@ -100,8 +123,10 @@ def _sticks(scores: Sequence[np.ndarray], seconds: float) -> list[Said]:
     said = []
     for at in range(len(scores)):
         sure, likely = found.sure[:, at], stacked[:, at] + STICK_TEMPER * found.others[:, at]
-        position = peak(likely.reshape(-1, GRID, GRID))
-        rests = sure.argmax(1) == number // 2
+        best = sure.argmax(1)
+        rests = best == number // 2
+        agrees = np.abs(own[at] - _PLACES[best]).max(1) < BETWEEN
+        position = np.where(agrees[:, None], own[at], peak(likely.reshape(-1, GRID, GRID)))
         final = np.where(rests[:, None], 0, position)
         near = sum((_PLACES[None, :, axis] - final[:, axis, None]) ** 2 for axis in (0, 1))
         mass = (sure * (near < NEAR**2)).sum(1)

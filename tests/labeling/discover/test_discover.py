@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nitrogen_jax.gamepad import BUTTON_INDEX
 from nitrogen_jax.labeling.accuracy.score import r2
+from nitrogen_jax.labeling.discover import discover
 from nitrogen_jax.labeling.label_video import label_video
 from nitrogen_jax.labeling.options import LabelOptions
 from nitrogen_jax.labeling.result import UNKNOWN_SKIN, VideoFailure
@@ -117,3 +119,15 @@ def test_an_overlay_that_nobody_uses_is_none(made, folder, scenes, other, at):
     with pytest.raises(VideoFailure) as caught:
         label_video(path, NONE, LabelOptions(discover=True))
     assert caught.value.cause == "no_overlay"
+
+
+def test_a_second_stick_travels_as_the_first_and_is_seen_better_on_the_left():
+    def one(x, travel):
+        return SimpleNamespace(centre=(x, 50), rest=np.zeros(2), travel=travel)
+
+    first = one(60, 6.0)
+    assert discover._second(first, one(120, 7.0), 3.0)
+    assert not discover._second(first, one(120, 17.0), 30.0)
+    assert not discover._second(first, one(120, 7.0), 1.0)
+    assert not discover._second(first, one(20, 6.0), 3.0)
+    assert discover._second(first, one(20, 6.0), 9.0)

@@ -68,3 +68,4 @@ def test_sides_of_sticks():
     assert names.sides([(0.64, 0.5), (0.36, 0.5)]) == ["right", "left"]
     assert names.sides([(0.3, 0.5)]) == ["left"]
     assert names.sides([(0.66, 0.5)]) == ["right"]
+    assert names.sides([(0.56, 0.5)]) == ["left"]  # which is used more

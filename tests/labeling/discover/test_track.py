@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nitrogen_jax.labeling.discover import sticks, track
+from nitrogen_jax.labeling.accuracy.score import r2
+from nitrogen_jax.labeling.discover import learn, reader, sticks, track
+from nitrogen_jax.labeling.fit.model import GRID, REACH
 
 PLACE = 40, 36
 RADIUS = 8
@@ -78,3 +80,45 @@ def test_a_peak_lies_between_pixels():
     true = np.array([(1.3, -0.4), (-2.0, 2.2), (0.0, 0.0)])
     scores = np.stack([-((x - a) ** 2) - (y - b) ** 2 for a, b in true])
     np.testing.assert_allclose(track.peak(scores, 4), true, atol=1e-5)
+
+
+def domed(shift, seed=0):
+    """(N, 72, 80) uint8: a soft dark dome on a shaded body, which has hardly any fine detail."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:72, :80]
+    body = 150 + 0.6 * (x - 40) - 0.4 * (y - 36)
+    frames = []
+    for dx, dy in shift:
+        far = np.hypot(x - PLACE[0] - dx, y - PLACE[1] - dy)
+        cover = 1 / (1 + np.exp((far - 9) / 1.5))
+        look = 60 + 0.05 * (9 - far).clip(0) ** 2
+        frames.append(body * (1 - cover) + look * cover)
+    frames = np.array(frames) + rng.normal(0, 2, (len(shift), 72, 80))
+    return frames.clip(0, 255).round().astype(np.uint8)
+
+
+def test_a_soft_solid_stick_is_read_from_pictures_as_they_are():
+    shift = np.repeat(positions(np.random.default_rng(8), 100), 2, 0)
+    frames = domed(shift)
+    width = 120.0
+    rated = []
+    for one in sticks.find(frames, width):
+        model = learn.stick(one, frames)
+        rated.append((learn.evidence(model, frames) * model.mask.sum() * one.worth, model))
+    model = max(rated, key=lambda pair: pair[0])[1]
+    assert model.plain
+    read = reader.read_stick(model, frames).value[:, :2] * model.travel
+    assert r2(read, shift) > 0.97
+
+
+def test_scores_on_a_grid_keep_the_best_of_all_shifts():
+    rng = np.random.default_rng(9)
+    frames = domed(np.repeat(positions(rng, 60), 2, 0))
+    model = learn.stick(sticks.find(frames, 120.0)[0], frames)
+    found = reader.read_stick(model, frames)
+    assert found.scores.shape == (len(frames), GRID * GRID)
+    best = found.scores.argmax(1)
+    axis = np.linspace(-REACH, REACH, GRID)
+    place = np.stack([axis[best % GRID], axis[best // GRID]], 1)
+    near = np.abs(place - found.value[:, :2]).max(1) < 1.1 * (axis[1] - axis[0])
+    assert near.mean() > 0.95
