@@ -26,6 +26,7 @@ STILL = 0.12  # a stick that is less far from rest than this, and than its scatt
 # its place: only so much, in travels, is an error of all positions.
 BESIDE = 0.1
 OWN = 0.5  # weight of what a frame says by itself in how sure it is
+TRUSTED = 0.8  # mean confidence from which on an element's is what it says
 ODD = 12.0  # times the energy of one frame in ten, from which on a frame is hardly to be trusted
 
 
@@ -60,7 +61,7 @@ def settle(
     ]
     if not plain and "time" not in without and all(one.scores is not None for one in readings):
         said = [
-            one._replace(sure=one.sure * (1 - OWN + OWN * own.sure))
+            one._replace(sure=_trusted(one.sure * (1 - OWN + OWN * own.sure)))
             for one, own in zip(
                 together(elements, readings, odds, seconds), by_themselves, strict=True
             )
@@ -82,6 +83,11 @@ def settle(
 def _odd(energy: np.ndarray) -> np.ndarray:
     """(N,) how much more a frame leaves unexplained than is usual, from 1 on."""
     return np.maximum(energy / max(float(np.median(energy)), 1e-3), 1.0)
+
+
+def _trusted(sure: np.ndarray) -> np.ndarray:
+    """(N,) the same, or less for an element that is hardly ever sure: then it errs where it is."""
+    return sure * min(1.0, float(sure.mean()) / TRUSTED) ** 2
 
 
 def _explained(energy: np.ndarray) -> np.ndarray:

@@ -267,3 +267,14 @@ def test_clear_presses_stay_whole(pressed, seed):
     assert kept[pressed & (ratio >= CLEAREST)].all()
     # A press stays as a whole or goes as a whole.
     assert (kept[1:] == kept[:-1])[pressed[1:] & pressed[:-1]].all()
+
+
+def test_an_element_that_is_hardly_ever_sure_is_never_trusted():
+    """Where nearly all frames of a stick could be anything, the few clear ones are chance, too."""
+    rng = np.random.default_rng(1)
+    places = rng.uniform(-0.9, 0.9, (200, 2))
+    clear = of_stick(places, np.full(200, 300.0))
+    gaps = np.where(np.arange(200) % 20 == 0, 60.0, 3.0)
+    doubtful = of_stick(places, gaps)
+    assert np.median(settle([Model(stick())], [clear]).confidence) > 0.9
+    assert settle([Model(stick())], [doubtful]).confidence.max() < 0.5
