@@ -26,7 +26,8 @@ FILLED = 12.0  # full bars, of a trigger that moves on
 
 FLICKED = 0.01  # share of frames from which a stick goes anywhere
 TO_ANYWHERE = 0.5  # share of pushes that do not begin near rest
-BEYOND = 0.02  # of a corner that no stick reaches, against other places
+ROUND = 1.2  # travels, beyond which are corners of a square
+BEYOND = 0.02  # of such a corner, which hardly any stick reaches, against other places
 AT_REST = 0.6  # of sticks in a first frame
 UP = 0.95  # of buttons in a first frame
 SLOWEST, FASTEST = 1 / 240, 1 / 5  # seconds between frames that make sense
@@ -100,8 +101,9 @@ def _stick(seconds: float) -> Habit:
     apart = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
     near = np.exp(-0.5 * apart / (SPEED * seconds) ** 2)
     np.fill_diagonal(near, 0)
-    near = _shares(near)
-    anywhere = _shares(np.where(np.hypot(x, y) <= REACH, 1.0, BEYOND)[None])
+    inside = np.where(np.hypot(x, y) <= ROUND, 1.0, BEYOND)
+    near = _shares(near * inside)
+    anywhere = _shares(inside[None])
     stays = np.exp(-MOVED_ON * seconds)
     moves = max(1 - stays - FLICKED, FLICKED)
     after = _shares(stays * np.eye(number) + moves * near + FLICKED * anywhere)
