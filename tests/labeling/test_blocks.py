@@ -28,6 +28,7 @@ def test_crops_are_the_planes_of_every_frame(plain):
     (block,) = found
     assert (block.part, block.first, block.size, block.region) == (0, 0, (360, 640), RIGHT)
     np.testing.assert_allclose(block.times, np.arange(60) / 15, atol=1e-3)
+    assert block.apart == pytest.approx(1 / 15, rel=1e-3)
     for y, crop in zip(decoded(plain), block.crops.y, strict=True):
         np.testing.assert_array_equal(crop, y[0][160:192, 320:384])
     chroma = decoded(plain)[7][1].reshape(180, 320)
