@@ -36,6 +36,7 @@ APART = 0.2  # widths between two sticks, at least
 CLEAR = 6.0  # of `learn.evidence` for a stick
 SECOND = 2.0  # the same for a second stick
 ALIKE_FAR = 0.55, 1.8  # times the travel of the other stick
+TRAVELS_ALIKE = 0.2  # scatter of the logarithm of that
 ALONE = 8.0  # the same for one that is enough by itself
 ALIKE = 0.7  # of what looks like the stick, to stand for a second one
 WIDEST = 1.9  # heights
@@ -91,7 +92,7 @@ def learned(still: Still, crops: Crops) -> Made | None:
         moves = second is not None and second.moves * len(luma) >= twin.FEWEST
         if moves and second.alike >= ALIKE:
             moving = learn.moving(second.model, luma)
-            if _second(models[0], moving, learn.evidence(moving, luma)):
+            if _second(models[0], moving, learn.evidence(moving, luma).clear):
                 models.append(moving)
     covered = [(*one.centre, _radius(one) * RADII + one.travel + 1) for one in models]
     if second is not None and len(models) == 1:
@@ -106,7 +107,8 @@ def learned(still: Still, crops: Crops) -> Made | None:
     lone = len(models) < 2 and not switches and not alike
     if lone and sure < ALONE:
         return None
-    models = _sided(models, box, width)
+    busy = learn.evidence(models[0], luma).busy
+    models = _sided(models, box, width, busy)
     centres = {one.side: _in_widths(one.centre, box, width) for one in models}
     if len(models) == 1 and second is not None:
         other = "right" if models[0].side == "left" else "left"
@@ -141,26 +143,29 @@ class _Rated(NamedTuple):
 
 def _rated(found: sticks.Stick, luma: np.ndarray, width: float) -> _Rated:
     model = learn.stick(found, luma)
-    clear = learn.evidence(model, luma)
+    says = learn.evidence(model, luma)
     like = found.worth * sticks.within_reach(model.travel, width)
-    return _Rated(model, clear, like * clear * float(model.mask.sum()))
+    return _Rated(model, says.clear, like * says.whole)
 
 
 def _apart(rated: Sequence[_Rated], far: float) -> list[_Rated]:
-    """The likeliest that is clear, and another so many pixels apart that travels as it does.
+    """The likeliest stick that is clear, or the likeliest two, so many pixels apart.
 
-    Where there is one stick, another one is likely, and needs to be less clear.
+    Where there is one stick, another one is likely, and needs to be less clear; sticks of one pad
+    travel alike, which tells of several ways to see each of them.
     """
-    chosen: list[_Rated] = []
-    for one in sorted(rated, key=lambda one: -one.likely):
-        if one.likely <= 0 or one.clear < (SECOND if chosen else CLEAR):
-            continue
-        if not chosen:
-            chosen.append(one)
-            continue
-        apart = np.hypot(*np.subtract(_rest(one.model), _rest(chosen[0].model)))
-        if apart > far and _second(chosen[0].model, one.model, one.clear):
-            return [*chosen, one]
+    good = sorted((one for one in rated if one.likely > 0), key=lambda one: -one.likely)
+    first = [one for one in good if one.clear >= CLEAR]
+    best, chosen = -np.inf, first[:1]
+    for one in first:
+        for other in good:
+            apart = np.hypot(*np.subtract(_rest(other.model), _rest(one.model)))
+            if apart <= far or not _second(one.model, other.model, other.clear):
+                continue
+            alike = np.log(other.model.travel / one.model.travel) / TRAVELS_ALIKE
+            score = np.log(one.likely) + np.log(other.likely) * np.exp(-0.5 * alike**2)
+            if score > best:
+                best, chosen = score, [one, other]
     return chosen
 
 
@@ -183,10 +188,10 @@ def _pairs(number: int) -> np.ndarray:
     return np.stack([first, first + 1], 1).ravel()
 
 
-def _sided(models: list[StickModel], box, width: float) -> list[StickModel]:
+def _sided(models: list[StickModel], box, width: float, busy: float) -> list[StickModel]:
     """Models with their sides; two of about the same size have the same travel."""
     places = [_in_widths(tuple(_rest(one)), box, width) for one in models]
-    which = names.sides(places)
+    which = names.sides(places, busy)
     sided = [replace(one, side=side) for one, side in zip(models, which, strict=False)]
     if len(sided) == 2 and max(map(_radius, sided)) < 1.3 * min(map(_radius, sided)):
         travel = max(one.travel for one in sided)

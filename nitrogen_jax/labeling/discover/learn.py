@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -76,23 +77,34 @@ def _learned(model: StickModel, view: np.ndarray) -> StickModel:
     return replace(model, rest=middle.astype(float), travel=travel or model.travel)
 
 
-def evidence(model: StickModel, luma: np.ndarray) -> float:
-    """By how much frames with the stick away from rest speak for that, log-likelihood a pixel.
+class Evidence(NamedTuple):
+    """What crops say for a stick's being away from rest, as log-likelihoods.
 
-    Nearly all of them must: a fifth may speak for it by less. What a game does behind edges that
-    stay is now and then like a moving sprite, too, but never so clearly.
-
-    Args:
-        luma: (N, h, w) crops.
+    Attributes:
+        clear: of a pixel in nearly all frames in which it is; a fifth may speak for it by less.
+            What a game does behind edges that stay is now and then like a moving sprite, too, but
+            never so clearly.
+        whole: of all of it, in the mean of all frames; a model that takes a part for the whole
+            explains fewer frames, by less.
+        busy: share of frames in which it is.
     """
+
+    clear: float
+    whole: float
+    busy: float
+
+
+def evidence(model: StickModel, luma: np.ndarray) -> Evidence:
+    """By crops (N, h, w)."""
     scores = track.scores(window_of(model, luma[:: max(1, len(luma) // FRAMES)]), model)
     shift = track.peak(scores, model.reach)
     x, y = np.round(model.rest).astype(int) + model.reach
     gain = scores.max((1, 2)) - scores[:, y, x]
     far = np.hypot(*(shift - model.rest).T) >= track.FAR
     if far.sum() < track.FEWEST:
-        return 0.0
-    return float(np.percentile(gain[far], 20) / model.mask.sum())
+        return Evidence(0.0, 0.0, 0.0)
+    clear = float(np.percentile(gain[far], 20) / model.mask.sum())
+    return Evidence(clear, float(gain.mean()), float(far.mean()))
 
 
 def _steady(model: StickModel, luma: np.ndarray) -> Steady:

@@ -22,7 +22,8 @@ DPAD = {way: f"DPAD_{way.upper()}" for way in WAYS}
 OFF = 0.014  # by which a button lies beside its place
 FAR = 0.036  # more is another button's
 SAID = 1.2  # weight of what is drawn
-MIDDLE = 0.6  # right of which a lone stick is the right one: the left one is used more
+MIDDLE = 0.55  # right of which a lone stick is the right one
+BUSY, FAR_RIGHT = 0.3, 0.75  # the same of one that is moved for so much of the time
 BAR = 0.15  # share of frames in which a trigger is pressed in part
 ABOVE = 0.045  # of drawing above a shoulder: its trigger
 
@@ -42,10 +43,15 @@ class Placed:
     partial: float = 0.0
 
 
-def sides(centres: Sequence[Point]) -> list[str]:
-    """Which stick each of one or two is."""
+def sides(centres: Sequence[Point], busy: float = 0.0) -> list[str]:
+    """Which stick each of one or two is.
+
+    Args:
+        busy: share of the time in which a lone one is moved; what is moved much is the left one,
+            unless it lies far to the right.
+    """
     if len(centres) == 1:
-        return ["left" if centres[0][0] < MIDDLE else "right"]
+        return ["left" if centres[0][0] < (MIDDLE if busy < BUSY else FAR_RIGHT) else "right"]
     first = centres[0][0] <= centres[1][0]
     return ["left", "right"] if first else ["right", "left"]
 

@@ -68,4 +68,5 @@ def test_sides_of_sticks():
     assert names.sides([(0.64, 0.5), (0.36, 0.5)]) == ["right", "left"]
     assert names.sides([(0.3, 0.5)]) == ["left"]
     assert names.sides([(0.66, 0.5)]) == ["right"]
-    assert names.sides([(0.56, 0.5)]) == ["left"]  # which is used more
+    assert names.sides([(0.66, 0.5)], 0.6) == ["left"]  # which is used more
+    assert names.sides([(0.8, 0.5)], 0.6) == ["right"]

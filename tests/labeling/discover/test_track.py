@@ -104,7 +104,7 @@ def test_a_soft_solid_stick_is_read_from_pictures_as_they_are():
     rated = []
     for one in sticks.find(frames, width):
         model = learn.stick(one, frames)
-        rated.append((learn.evidence(model, frames) * model.mask.sum() * one.worth, model))
+        rated.append((learn.evidence(model, frames).whole * one.worth, model))
     model = max(rated, key=lambda pair: pair[0])[1]
     assert model.plain
     read = reader.read_stick(model, frames).value[:, :2] * model.travel
