@@ -33,7 +33,7 @@ PAIRS = 70  # of neighbouring frames in which sticks are looked for
 SURE_SPOT = 4.4  # times its scatter by which a spot changes
 PRESSED = 5  # frames in which a spot was seen pressed, at least
 APART = 0.2  # widths between two sticks, at least
-CLEAR = 6.0  # of `learn.evidence` for a stick
+CLEAR = 6.0  # of `learn.Evidence.clear` for a stick
 SECOND = 2.0  # the same for a second stick
 ALIKE_FAR = 0.55, 1.8  # times the travel of the other stick
 TRAVELS_ALIKE = 0.2  # scatter of the logarithm of that
@@ -107,8 +107,7 @@ def learned(still: Still, crops: Crops) -> Made | None:
     lone = len(models) < 2 and not switches and not alike
     if lone and sure < ALONE:
         return None
-    busy = learn.evidence(models[0], luma).busy
-    models = _sided(models, box, width, busy)
+    models = _sided(models, box, width, rated[0].busy)
     centres = {one.side: _in_widths(one.centre, box, width) for one in models}
     if len(models) == 1 and second is not None:
         other = "right" if models[0].side == "left" else "left"
@@ -134,18 +133,19 @@ def learned(still: Still, crops: Crops) -> Made | None:
 
 
 class _Rated(NamedTuple):
-    """A stick, what a pixel of it says for it, and how likely it is one, of several."""
+    """A stick, what a pixel of it says for it, how likely it is one, of several, and its use."""
 
     model: StickModel
     clear: float
     likely: float
+    busy: float
 
 
 def _rated(found: sticks.Stick, luma: np.ndarray, width: float) -> _Rated:
     model = learn.stick(found, luma)
     says = learn.evidence(model, luma)
     like = found.worth * sticks.within_reach(model.travel, width)
-    return _Rated(model, says.clear, like * says.whole)
+    return _Rated(model, says.clear, like * says.whole, says.busy)
 
 
 def _apart(rated: Sequence[_Rated], far: float) -> list[_Rated]:

@@ -107,7 +107,10 @@ def evidence(model: StickModel, luma: np.ndarray) -> Evidence:
     return Evidence(clear, float(gain.mean()), float(far.mean()))
 
 
-def _steady(model: StickModel, luma: np.ndarray) -> Steady:
+def _steady(model: StickModel, luma: np.ndarray) -> Steady | None:
+    """What takes the game away from its window; None where pictures are read as they are."""
+    if model.plain:
+        return None
     size = model.half + model.reach + APRON
     x, y = model.centre
     rows, columns = slice(max(y - size, 0), y + size + 1), slice(max(x - size, 0), x + size + 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nitrogen_jax.labeling.discover import levels, track
 from nitrogen_jax.labeling.discover.levels import Steady
-from nitrogen_jax.labeling.fit.model import GRID, REACH
+from nitrogen_jax.labeling.fit.model import AXIS
 from nitrogen_jax.labeling.fit.read import Reading
 from nitrogen_jax.labeling.fit.settle import Settled, settle
 from nitrogen_jax.labeling.planes import Planes
@@ -152,7 +152,7 @@ def read_stick(stick: StickModel, luma: np.ndarray) -> Reading:
 
 def _on_grid(scores: np.ndarray, stick: StickModel) -> np.ndarray:
     """(N, GRID * GRID) the best of (N, s, s) scores of shifts near each of a grid's positions."""
-    axis = np.linspace(-REACH, REACH, GRID) * stick.travel
+    axis = AXIS * stick.travel
     half = max((axis[1] - axis[0]) / 2, 0.5)
     shifts = np.arange(-stick.reach, stick.reach + 1)
     spans = []

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nitrogen_jax.labeling.fit.model import GRID, REACH
+from nitrogen_jax.labeling.fit.model import AXIS, REST
 from nitrogen_jax.labeling.skins.skin import DPAD_STATES
 
 # Rates, a second.
@@ -95,9 +95,8 @@ def _button(seconds: float) -> Habit:
 
 @functools.lru_cache(maxsize=8)
 def _stick(seconds: float) -> Habit:
-    axis = np.linspace(-REACH, REACH, GRID)
-    y, x = (part.ravel() for part in np.meshgrid(axis, axis, indexing="ij"))
-    number, rest = GRID * GRID, GRID * GRID // 2
+    y, x = (part.ravel() for part in np.meshgrid(AXIS, AXIS, indexing="ij"))
+    number = len(x)
     apart = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
     near = np.exp(-0.5 * apart / (SPEED * seconds) ** 2)
     np.fill_diagonal(near, 0)
@@ -109,13 +108,13 @@ def _stick(seconds: float) -> Habit:
     after = _shares(stays * np.eye(number) + moves * near + FLICKED * anywhere)
     home = 1 - np.exp(-LET_GO * seconds)
     after *= 1 - home
-    after[:, rest] += home
+    after[:, REST] += home
     out = 1 - np.exp(-PUSHED * seconds)
-    pushed = (1 - TO_ANYWHERE) * near[rest] + TO_ANYWHERE * anywhere[0]
-    after[rest] = out * pushed
-    after[rest, rest] += 1 - out
+    pushed = (1 - TO_ANYWHERE) * near[REST] + TO_ANYWHERE * anywhere[0]
+    after[REST] = out * pushed
+    after[REST, REST] += 1 - out
     first = np.full(number, (1 - AT_REST) / number)
-    first[rest] += AT_REST
+    first[REST] += AT_REST
     return Habit(first, _shares(after))
 
 

@@ -25,6 +25,8 @@ from nitrogen_jax.labeling.skins.skin import DPAD_STATES, Element, Skin, States
 
 GRID = 13  # stick positions along an axis
 REACH = 1.1  # of the outermost positions, in travels
+AXIS = np.linspace(-REACH, REACH, GRID)  # of stick positions, travels
+REST = GRID * GRID // 2  # the stick position in the middle
 LEVELS = 13  # of a trigger's bar
 MOST_PIXELS = {
     "stick": 1200,
@@ -134,10 +136,9 @@ def _states(element: Element) -> Iterator[tuple[tuple[float, ...], States]]:
     """(value, state of the pad) of each state; the first is at rest."""
     if element.kind == "stick":
         clicks = (0, 1) if element.buttons else (0,)
-        axis = np.linspace(-REACH, REACH, GRID)
         for click in clicks:
-            for y in axis:
-                for x in axis:
+            for y in AXIS:
+                for x in AXIS:
                     state = States.idle()
                     stick = state.left if element.side == "left" else state.right
                     stick[0] = x, y
@@ -164,7 +165,7 @@ def _states(element: Element) -> Iterator[tuple[tuple[float, ...], States]]:
 
 def rest(model: ElementModel) -> int:
     """Which state is that of a pad that nobody touches."""
-    return GRID * GRID // 2 if model.element.kind == "stick" else 0
+    return REST if model.element.kind == "stick" else 0
 
 
 def _others(

@@ -14,13 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from nitrogen_jax.gamepad import BUTTON_INDEX
-from nitrogen_jax.labeling.fit.alone import alone
+from nitrogen_jax.labeling.fit.alone import NEAR, alone
 from nitrogen_jax.labeling.fit.model import ElementModel
 from nitrogen_jax.labeling.fit.read import Reading
 from nitrogen_jax.labeling.fit.together import together
 from nitrogen_jax.labeling.skins.skin import States
 
-NEAR = 0.3  # a stick less far from rest may be at rest
 STILL = 0.12  # a stick that is less far from rest than this, and than its scatter, is at rest
 # A stick at rest is read a little beside its rest more often than one that is pushed is read beside
 # its place: only so much, in travels, is an error of all positions.

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from nitrogen_jax.labeling.fit import habits
+from nitrogen_jax.labeling.fit.model import AXIS, GRID, REST
 from nitrogen_jax.labeling.fit.over_time import told
-from nitrogen_jax.labeling.fit.read import DPAD_WAYS, GRID, REACH, Reading, peak
+from nitrogen_jax.labeling.fit.read import DPAD_WAYS, Reading, peak
 from nitrogen_jax.labeling.fit.said import Said
 from nitrogen_jax.labeling.skins.skin import DPAD_STATES, Element
 
@@ -17,9 +18,8 @@ CAUTION = 5.0  # log-likelihood that a press must have more than no press
 CLEAREST = 12.0  # log-likelihood that some frame of a press must have by itself
 NEAR = 0.25  # travels around a stick's place whose probability is that of the place
 
-_AXIS = np.linspace(-REACH, REACH, GRID)
-BETWEEN = 1.0 * (_AXIS[1] - _AXIS[0])  # travels by which a position may differ from a grid's
-_PLACES = np.stack([part.ravel() for part in np.meshgrid(_AXIS, _AXIS)], -1)  # x and y, rows of y
+BETWEEN = AXIS[1] - AXIS[0]  # travels by which a position may differ from a grid's
+_PLACES = np.stack([part.ravel() for part in np.meshgrid(AXIS, AXIS)], -1)  # x and y, rows of y
 
 
 def together(
@@ -38,7 +38,7 @@ def together(
         _cautious(element, reading.scores / odd[:, None])
         for element, reading, odd in zip(elements, readings, odds, strict=True)
     ]
-    clicks = _two_states(scores, elements, readings, seconds)
+    clicks = _two_states(scores, elements, seconds)
     sticks = [at for at, element in enumerate(elements) if element.kind == "stick"]
     said: list[Said | None] = [None] * len(elements)
     own = [readings[at].value[:, :2] for at in sticks]
@@ -46,7 +46,7 @@ def together(
         said[at] = _clicked(one, clicks.get(at))
     for at, element in enumerate(elements):
         if element.kind == "dpad":
-            said[at] = _dpad(scores[at], readings[at], seconds)
+            said[at] = _dpad(scores[at], seconds)
         elif element.kind == "trigger" and scores[at].shape[1] > 2:
             said[at] = _bar(scores[at], readings[at], odds[at], seconds)
         elif said[at] is None:
@@ -62,7 +62,7 @@ def _cautious(element: Element, scores: np.ndarray) -> np.ndarray:
     must end it.
     """
     if element.kind == "stick":
-        return scores - scores[:, GRID * GRID // 2, None]
+        return scores - scores[:, REST, None]
     apart = scores - scores[:, :1] - CAUTION
     apart[:, 0] = 0
     return apart
@@ -71,7 +71,6 @@ def _cautious(element: Element, scores: np.ndarray) -> np.ndarray:
 def _two_states(
     scores: Sequence[np.ndarray],
     elements: Sequence[Element],
-    readings: Sequence[Reading],
     seconds: float,
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Of each element with two states, and of each stick whose click can be seen: (N,) whether it
@@ -124,7 +123,7 @@ def _sticks(scores: Sequence[np.ndarray], own: Sequence[np.ndarray], seconds: fl
     for at in range(len(scores)):
         sure, likely = found.sure[:, at], stacked[:, at] + STICK_TEMPER * found.others[:, at]
         best = sure.argmax(1)
-        rests = best == number // 2
+        rests = best == REST
         agrees = np.abs(own[at] - _PLACES[best]).max(1) < BETWEEN
         position = np.where(agrees[:, None], own[at], peak(likely.reshape(-1, GRID, GRID)))
         final = np.where(rests[:, None], 0, position)
@@ -142,7 +141,7 @@ def _clicked(stick: Said, click: tuple[np.ndarray, np.ndarray] | None) -> Said:
     return stick._replace(press=click[0][:, None], sure=np.minimum(stick.sure, click[1]))
 
 
-def _dpad(scores: np.ndarray, reading: Reading, seconds: float) -> Said:
+def _dpad(scores: np.ndarray, seconds: float) -> Said:
     sure = told(scores[:, None], habits.dpad(seconds), BUTTON_TEMPER).sure[:, 0]
     best = sure.argmax(1)
     ways = np.array(DPAD_STATES)
